@@ -1,0 +1,55 @@
+/* What tenantctl and the daemon say to each other over the control socket, a
+ * SOCK_SEQPACKET unix socket: one JSON object a message, at most CONTROL_LENGTH_MAX
+ * bytes. The client sends one request; the daemon answers with any number of
+ * {"item": {...}} messages and then exactly one last message, {"done": {...}} or
+ * {"error": {"code": "...", "message": "...", "exit": N}}.
+ * The daemon knows who asks by SO_PEERCRED alone.
+ *
+ *   verb      request                                   answer
+ *   version   {}                                        done {version, schema, engine, pid}
+ *   list      {}                                        item {tenant}…, done {}
+ *   status    {name}                                    done {tenant}
+ *   deploy    {name, policy?: text, policy_file?,       item {"log": line}… while it starts,
+ *              wait_ms?} + descriptor of the archive    done {tenant, release, previous, ready_ms}
+ *   start, stop, restart {name, wait_ms?}               done {tenant}
+ *   remove    {name}                                    done {}
+ *   logs      {name, lines, follow}                     item {"time","stream","line"}…, done {}
+ *   run       {name?, entry, arguments, policy?: text,  item {"started": …}, done {exit_code,
+ *              policy_file?} + descriptors: archive,      signal, reason, message}
+ *              stdin, stdout, stderr
+ *   signal    {number}: on the connection of a `run`    (none)
+ *   check     {policy: text, policy_file}               done {}
+ *   shutdown  {}                                        done {}
+ *
+ * {tenant} is
+ *   {"name", "state", "release", "pid", "uid", "since": RFC 3339, "ready_ms",
+ *    "listeners": [{"url", "address"}], "restarts", "backoff_ms", "reason",
+ *    "last_exit": {"reason","exit_code","signal","message","time"} | null,
+ *    "stats": {"requests","requests_active","connections","loop_delay_ms",
+ *              "loop_busy_ms","heap_used","heap_limit","external"} | null,
+ *    "cgroup": {"memory","memory_peak","memory_limit","cpu_usec","pids","oom_kills"} | null,
+ *    "policy": {"file": path or "default"}, "cgroup_version": "v2"|"v1"|"hybrid"}
+ *
+ * An archive is a pax tar (libarchive) of the release: regular files and folders
+ * only, in a memfd or a file. */
+#pragma once
+
+#define CONTROL_SCHEMA 1
+#define CONTROL_LENGTH_MAX (100 * 1024)
+#define CONTROL_SOCKET_DEFAULT "/run/tenantd/control.sock"
+#define CONTROL_SOCKET_ENVIRONMENT "TENANTD_SOCKET"
+
+/* Exit codes of tenantctl. */
+#define CONTROL_EXIT_OK 0
+#define CONTROL_EXIT_FAILURE 1
+#define CONTROL_EXIT_USAGE 2
+#define CONTROL_EXIT_NOT_RUNNING 3 /* status: configured, not running */
+#define CONTROL_EXIT_UNKNOWN 4     /* status: no such tenant */
+#define CONTROL_EXIT_TIMEOUT 124   /* the wait, not the work, came to its end */
+#define CONTROL_EXIT_TOOL 125      /* run: tenantd itself failed */
+#define CONTROL_EXIT_NOT_RUNNABLE 126
+#define CONTROL_EXIT_NOT_FOUND 127
+
+/* A tenant's name: [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?, so that it can be a file name,
+ * a cgroup, a DNS label. */
+#define CONTROL_NAME_MAX 63

@@ -1,0 +1,102 @@
+#include "common/file.h"
+
+#include "common/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+int file_read(int dir_fd, const char *path, size_t most, char **ret_data, size_t *ret_length,
+	struct error *error)
+{
+	cleanup_close int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return error_errno(error, errno, "cannot open %s", path);
+	cleanup_free char *data = NULL;
+	size_t length = 0, size = 0;
+	for (;;) {
+		if (length + 1 >= size) {
+			size = size ? size * 2 : 16384;
+			char *larger = realloc(data, size);
+			if (!larger)
+				return error_errno(error, ENOMEM, "cannot read %s", path);
+			data = larger;
+		}
+		ssize_t got = read(fd, data + length, size - length - 1);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_errno(error, errno, "cannot read %s", path);
+		if (got == 0)
+			break;
+		length += (size_t)got;
+		if (length > most)
+			return error_set(
+				error, EFBIG, "%s is larger than %zu bytes", path, most);
+	}
+	data[length] = '\0';
+	*ret_data = take_pointer(data);
+	if (ret_length)
+		*ret_length = length;
+	return 0;
+}
+
+int file_write_all(int fd, const void *data, size_t length)
+{
+	const char *next = data;
+	while (length > 0) {
+		ssize_t wrote = write(fd, next, length);
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0)
+			return -errno;
+		next += wrote;
+		length -= (size_t)wrote;
+	}
+	return 0;
+}
+
+int file_sync_folder_of(int dir_fd, const char *path)
+{
+	char folder[PATH_MAX] = ".";
+	const char *slash = strrchr(path, '/');
+	if (slash) {
+		size_t length = slash == path ? 1 : (size_t)(slash - path);
+		if (length >= sizeof folder)
+			return -ENAMETOOLONG;
+		memcpy(folder, path, length);
+		folder[length] = '\0';
+	}
+	cleanup_close int fd = openat(dir_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		return -errno;
+	return 0;
+}
+
+int file_write_atomic(int dir_fd, const char *path, const void *data, size_t length, mode_t mode,
+	struct error *error)
+{
+	char temporary[PATH_MAX];
+	if (snprintf(temporary, sizeof temporary, "%s.new", path) >= (int)sizeof temporary)
+		return error_errno(error, ENAMETOOLONG, "cannot write %s", path);
+	cleanup_close int fd =
+		openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	if (fd < 0)
+		return error_errno(error, errno, "cannot write %s", temporary);
+	int result = file_write_all(fd, data, length);
+	if (result == 0 && fsync(fd) < 0)
+		result = -errno;
+	if (result == 0 && renameat(dir_fd, temporary, dir_fd, path) < 0)
+		result = -errno;
+	if (result < 0) {
+		unlinkat(dir_fd, temporary, 0);
+		return error_errno(error, result, "cannot write %s", path);
+	}
+	result = file_sync_folder_of(dir_fd, path);
+	if (result < 0)
+		return error_errno(error, result, "cannot make %s durable", path);
+	return 0;
+}

@@ -1,0 +1,25 @@
+/* Files that survive kill -9 and a power cut. */
+#pragma once
+
+#include "common/error.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Reads the whole file PATH (below DIR_FD, AT_FDCWD for the current folder) into
+ * memory that the caller frees; a NUL is put after it. A file over MOST bytes is
+ * -EFBIG. */
+int file_read(int dir_fd, const char *path, size_t most, char **ret_data, size_t *ret_length,
+	struct error *error);
+
+/* Replaces PATH below DIR_FD as a whole: temporary file, write, fsync, rename,
+ * fsync of the folder. After a failure the old content is still there. PATH may
+ * hold folders, all of which must exist. */
+int file_write_atomic(int dir_fd, const char *path, const void *data, size_t length, mode_t mode,
+	struct error *error);
+
+/* Writes all of DATA, going on after short writes. Returns 0 or a negative errno. */
+int file_write_all(int fd, const void *data, size_t length);
+
+/* fsync of the folder that holds PATH, so that a rename in it is durable. */
+int file_sync_folder_of(int dir_fd, const char *path);

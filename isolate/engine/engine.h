@@ -1,0 +1,368 @@
+/* The engine: V8 13.6 behind plain C.
+ *
+ * One struct engine is one isolate with one context, used by one thread. A process
+ * has at most one at a time.
+ *
+ * Values are handles that live in the innermost open scope (engine_scope_open);
+ * whatever must live longer is an engine_ref. Native callbacks run inside a scope of
+ * their own and return a value or NULL for undefined.
+ *
+ * Functions that can run JavaScript return 0, or -ECANCELED with an exception
+ * pending (engine_exception_*), or -ETIMEDOUT when execution was terminated. No
+ * function may be called with an exception pending, except those that say so. A
+ * native function lets a pending exception reach its JavaScript caller by returning.
+ *
+ * Native functions and classes are known by static tables given to engine_setup, so
+ * that a snapshot can hold them: no callback is ever a heap object. The same tables,
+ * in the same order, must be given when a snapshot is built and when it is loaded.
+ *
+ * Microtasks run only when engine_run_microtasks is called.
+ *
+ * Threads: V8 is single-threaded here (--single-threaded), so that a warm engine
+ * survives fork(2); see engine_after_fork. */
+#pragma once
+
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct engine;
+typedef struct engine_value engine_value; /* a handle, valid in its scope */
+typedef struct engine_ref engine_ref;     /* owned until engine_ref_free */
+
+/* ---- process and life ---- */
+
+struct engine_call; /* the arguments of one call of a native function */
+typedef engine_value *(*engine_native_function)(struct engine *, struct engine_call *);
+
+struct engine_native {
+	const char *name; /* property of the `native` object; letters only */
+	engine_native_function function;
+	int length; /* its .length */
+};
+
+/* A class whose instances carry one native pointer. `new native.Name(...)` calls
+ * CONSTRUCT with the new object (engine_call_this), which may set the pointer with
+ * engine_set_state; METHODS are on the prototype, GETTERS are accessor properties.
+ * DESTROY runs when the object is collected or the engine closes, unless the pointer
+ * is NULL. A method called on something else throws a TypeError before it runs. */
+struct engine_class {
+	const char *name;
+	engine_native_function construct; /* NULL: throws "Illegal constructor" */
+	const struct engine_native *methods;
+	size_t method_count;
+	const struct engine_native *getters;
+	size_t getter_count;
+	void (*destroy)(void *state);
+};
+
+/* What the engine is made with, the same for building and loading a snapshot. */
+struct engine_tables {
+	const struct engine_native *natives;
+	size_t native_count;
+	const struct engine_class *classes;
+	size_t class_count;
+};
+
+/* Initialises V8 once for the process, with the flags that fork needs. Must come
+ * before any thread is made. JITLESS also turns WebAssembly off in V8. */
+struct engine_flags {
+	bool jitless;
+	unsigned stack_kb; /* 0: V8's default, 984 */
+};
+int engine_process_init(const struct engine_flags *flags, struct error *error);
+
+/* "13.6.233.17-node.53": part of the key of everything that is stored. */
+const char *engine_version(void);
+/* A number that changes when V8's version or flags change: key of code caches. */
+uint32_t engine_cache_tag(void);
+
+/* Builds a snapshot: a context with the global `native` object, in which SOURCE (one
+ * classic script, NAME for stack traces) has run. SOURCE sees `native` as a global
+ * and removes it itself if tenants must not. The blob is self-describing: its head
+ * has the engine's version and a checksum. The caller frees *ret_data. Used by the
+ * builder process only, which then exits. */
+int engine_snapshot_build(const struct engine_tables *tables, const char *source, size_t length,
+	const char *name, void **ret_data, size_t *ret_length, struct error *error);
+
+struct engine_options {
+	const struct engine_tables *tables;
+	const void *snapshot; /* must stay valid while the engine lives; NULL: none, then
+				 `native` is a global of a fresh context */
+	size_t snapshot_length;
+	uint64_t heap_bytes; /* limit of the JavaScript heap; 0: V8's default */
+};
+
+/* Opens the engine. A snapshot of another version, or a damaged one, is -ESTALE with
+ * a message, never an abort. */
+int engine_open(const struct engine_options *options, struct engine **ret_engine,
+	struct error *error);
+void engine_close(struct engine *engine);
+
+/* In a child of fork: new randomness for Math.random (32 bits from getrandom) and
+ * for everything else of V8's; the heap's limit becomes HEAP_BYTES (0: unchanged).
+ * JavaScript before the fork must not have called Math.random. */
+int engine_after_fork(struct engine *engine, uint64_t heap_bytes, struct error *error);
+/* Collects garbage and gives memory back: before forking. */
+void engine_low_memory(struct engine *engine);
+
+/* ---- what the embedder provides ---- */
+
+/* The heap is at its limit, even after collecting. Must not return to JavaScript:
+ * report and _exit. Called at most once, on the engine's thread. */
+typedef void (*engine_heap_limit_callback)(void *arg, size_t used, size_t limit);
+/* V8's own fatal errors (out of memory, failed check). Must not return. */
+typedef void (*engine_fatal_callback)(void *arg, const char *where, const char *message);
+void engine_on_heap_limit(struct engine *engine, engine_heap_limit_callback callback, void *arg);
+void engine_on_fatal(struct engine *engine, engine_fatal_callback callback, void *arg);
+
+/* Promise rejections: HANDLED false when a promise was rejected without a handler,
+ * true when a handler was added to one of those later. */
+typedef void (*engine_rejection_callback)(struct engine *, void *arg, engine_value *promise,
+	engine_value *reason, bool handled);
+void engine_on_rejection(struct engine *engine, engine_rejection_callback callback, void *arg);
+
+/* eval, new Function and string timers; WebAssembly compilation. Both start allowed. */
+void engine_allow_eval(struct engine *engine, bool allow);
+void engine_allow_wasm(struct engine *engine, bool allow);
+
+/* ---- scopes and references ---- */
+
+struct engine_scope {
+	void *storage[8]; /* opaque */
+};
+void engine_scope_open(struct engine *engine, struct engine_scope *scope);
+void engine_scope_close(struct engine *engine, struct engine_scope *scope);
+/* Closes SCOPE but keeps VALUE alive in the scope around it. */
+engine_value *engine_scope_escape(
+	struct engine *engine, struct engine_scope *scope, engine_value *value);
+
+engine_ref *engine_ref_new(struct engine *engine, engine_value *value);
+engine_value *engine_ref_get(struct engine *engine, engine_ref *ref);
+engine_ref *engine_ref_free(engine_ref *ref); /* takes NULL, returns NULL */
+
+/* ---- native calls ---- */
+
+int engine_call_count(const struct engine_call *call);
+/* Undefined when there are fewer. */
+engine_value *engine_call_argument(struct engine *engine, const struct engine_call *call, int index);
+engine_value *engine_call_this(struct engine *engine, const struct engine_call *call);
+/* The native pointer of `this`, for methods and getters of a class. */
+void *engine_call_state(const struct engine_call *call);
+
+/* Cheap access to arguments, for hot paths. A wrong type gives 0, false or NULL. */
+int32_t engine_argument_int32(const struct engine_call *call, int index);
+double engine_argument_number(const struct engine_call *call, int index);
+bool engine_argument_bool(const struct engine_call *call, int index);
+
+void engine_set_state(engine_value *object, void *state);
+/* The pointer of an instance of CLASS_INDEX (row of the class table), else NULL. */
+void *engine_get_state(struct engine *engine, engine_value *object, size_t class_index);
+
+/* ---- values ---- */
+
+engine_value *engine_undefined(struct engine *engine);
+engine_value *engine_null(struct engine *engine);
+engine_value *engine_bool(struct engine *engine, bool value);
+engine_value *engine_int32(struct engine *engine, int32_t value);
+engine_value *engine_number(struct engine *engine, double value);
+engine_value *engine_bigint_u64(struct engine *engine, uint64_t value);
+/* Strings: NULL with a RangeError pending when over V8's limit. UTF-8 input that is
+ * ill-formed is replaced with U+FFFD. */
+engine_value *engine_string(struct engine *engine, const char *utf8);
+engine_value *engine_string_utf8(struct engine *engine, const char *utf8, size_t length);
+engine_value *engine_string_latin1(struct engine *engine, const char *data, size_t length);
+engine_value *engine_string_utf16(struct engine *engine, const uint16_t *data, size_t length);
+/* For property names and literals that repeat. */
+engine_value *engine_string_internalized(struct engine *engine, const char *ascii);
+engine_value *engine_object(struct engine *engine);
+engine_value *engine_array(struct engine *engine, engine_value *const *items, size_t count);
+/* Function over row INDEX of the natives table. */
+engine_value *engine_function(struct engine *engine, size_t native_index);
+
+enum engine_type {
+	ENGINE_UNDEFINED,
+	ENGINE_NULL,
+	ENGINE_BOOLEAN,
+	ENGINE_NUMBER,
+	ENGINE_BIGINT,
+	ENGINE_STRING,
+	ENGINE_SYMBOL,
+	ENGINE_FUNCTION,
+	ENGINE_OBJECT,
+};
+enum engine_type engine_typeof(const engine_value *value); /* null is ENGINE_NULL */
+bool engine_is_promise(const engine_value *value);
+bool engine_is_error(const engine_value *value);
+bool engine_is_array(const engine_value *value);
+bool engine_is_buffer_or_view(const engine_value *value); /* ArrayBuffer, shared or not, or view */
+bool engine_is_date(const engine_value *value);
+bool engine_strict_equals(const engine_value *a, const engine_value *b);
+
+bool engine_to_bool(struct engine *engine, const engine_value *value);
+/* Of a number or boolean; 0 for anything else. Run no JavaScript. */
+double engine_to_number(struct engine *engine, const engine_value *value);
+int32_t engine_to_int32(struct engine *engine, const engine_value *value);
+
+/* String contents; VALUE must be a string. */
+size_t engine_string_length(const engine_value *string); /* UTF-16 units */
+bool engine_string_is_one_byte(const engine_value *string);
+size_t engine_string_utf8_length(struct engine *engine, const engine_value *string);
+/* Copies without a NUL; lone surrogates become U+FFFD. Returns bytes written, never
+ * cutting a character. *ret_read (may be NULL): UTF-16 units consumed. */
+size_t engine_string_write_utf8(struct engine *engine, const engine_value *string, char *target,
+	size_t size, size_t *ret_read);
+void engine_string_write_latin1(
+	struct engine *engine, const engine_value *string, char *target, size_t length);
+void engine_string_write_utf16(
+	struct engine *engine, const engine_value *string, uint16_t *target, size_t length);
+/* Any value, converted as String(value) does; malloc'ed, NUL-terminated UTF-8 that
+ * the caller frees; NULL when conversion threw (the exception is dropped). */
+char *engine_to_utf8(struct engine *engine, engine_value *value, size_t *ret_length);
+
+/* Properties. engine_get returns NULL with an exception pending when a getter threw. */
+engine_value *engine_get(struct engine *engine, engine_value *object, const char *name);
+engine_value *engine_get_index(struct engine *engine, engine_value *object, uint32_t index);
+int engine_set(struct engine *engine, engine_value *object, const char *name, engine_value *value);
+int engine_set_index(
+	struct engine *engine, engine_value *object, uint32_t index, engine_value *value);
+uint32_t engine_array_length(const engine_value *array);
+engine_value *engine_global(struct engine *engine);
+
+/* ---- calling ---- */
+
+/* FUNCTION must be callable. RET_RESULT may be NULL. Runs no microtasks. */
+int engine_call_function(struct engine *engine, engine_value *function, engine_value *receiver,
+	engine_value *const *arguments, int count, engine_value **ret_result);
+/* Runs microtasks until the queue is empty. 0 or -ETIMEDOUT. */
+int engine_run_microtasks(struct engine *engine);
+void engine_queue_microtask(struct engine *engine, engine_value *function);
+/* True when microtasks are waiting, so that a caller can skip the checkpoint. May be
+ * conservative (true without need), never false with one waiting. */
+bool engine_has_microtasks(struct engine *engine);
+
+/* Runs a classic script in the context. */
+int engine_run_script(struct engine *engine, const char *source, size_t length, const char *name,
+	engine_value **ret_result);
+
+/* ---- exceptions ---- */
+
+/* Make an exception pending. TYPE: "Error", "TypeError", "RangeError", "SyntaxError".
+ * CODE (may be NULL) becomes its `code` property. Return NULL for
+ * `return engine_throw_…` in native functions. */
+engine_value *engine_throw(struct engine *engine, const char *type, const char *code,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+engine_value *engine_throw_value(struct engine *engine, engine_value *value);
+engine_value *engine_error_new(
+	struct engine *engine, const char *type, const char *code, const char *message);
+bool engine_exception_pending(struct engine *engine);
+/* Takes the pending exception's value; NULL if none. */
+engine_value *engine_exception_take(struct engine *engine);
+/* A text for people: "file:line\nsource line\n   ^\n\nstack" for a thrown error whose
+ * place is known, the inspected value otherwise; with causes. Of the exception just
+ * taken, or of any value. malloc'ed. Runs no tenant code that could loop: getters are
+ * not called, `stack` is read as data. */
+char *engine_exception_describe(struct engine *engine, engine_value *exception);
+
+/* ---- promises ---- */
+
+enum engine_promise_state { ENGINE_PENDING, ENGINE_FULFILLED, ENGINE_REJECTED };
+/* A new promise and its resolver, in the current scope. */
+engine_value *engine_promise_new(struct engine *engine, engine_value **ret_resolver);
+int engine_promise_resolve(struct engine *engine, engine_value *resolver, engine_value *value);
+int engine_promise_reject(struct engine *engine, engine_value *resolver, engine_value *reason);
+enum engine_promise_state engine_promise_state(const engine_value *promise);
+engine_value *engine_promise_result(struct engine *engine, engine_value *promise);
+/* [state, result] of any promise, [target, handler] of a proxy, the entries of an
+ * iterator of a Map or Set: what an inspector shows. NULL when VALUE is none of them. */
+engine_value *engine_preview(struct engine *engine, engine_value *value);
+/* "Promise", "Proxy", "Map Iterator", "Set Iterator", "Generator", "Module", … the
+ * internal kind of an object that an inspector distinguishes, "" for others. */
+const char *engine_kind(const engine_value *value);
+
+/* ---- ES modules ---- */
+
+/* Finds the source of a module. SPECIFIER as written, REFERRER the URL of the module
+ * that asks ("" for the entry), TYPE the `type` attribute ("" for none, "json").
+ * Sets *ret_url (malloc'ed, unique key of the module), *ret_source (malloc'ed; not
+ * asked again for a URL already loaded, then may be NULL) and its length. On failure
+ * returns a negative errno with the message that the import throws in ERROR, and
+ * *ret_code (a static string such as "ERR_MODULE_NOT_FOUND"). */
+struct engine_module_source {
+	char *url;
+	char *source;
+	size_t length;
+	bool json;
+	const char *code;
+};
+typedef int (*engine_module_loader)(void *arg, const char *specifier, const char *referrer,
+	const char *type, struct engine_module_source *ret_source, struct error *error);
+/* import.meta of a module: the embedder sets properties on META. */
+typedef void (*engine_module_meta)(
+	struct engine *, void *arg, const char *url, engine_value *meta);
+void engine_modules_init(struct engine *engine, engine_module_loader loader,
+	engine_module_meta meta, void *arg);
+
+/* Loads, links and evaluates SPECIFIER and all that it imports. *ret_promise settles
+ * when it has evaluated (top-level await); *ret_namespace is its namespace object.
+ * Dynamic import() uses the same loader. -ECANCELED with an exception pending when
+ * loading, parsing or linking failed: its message says which module, who asked. */
+int engine_module_import(struct engine *engine, const char *specifier, engine_value **ret_promise,
+	engine_value **ret_namespace);
+
+/* Code cache of a module that has been imported, to be offered when it is loaded
+ * again; keyed by the embedder with engine_cache_tag. malloc'ed. A cache that V8
+ * rejects is ignored; engine_code_cache_rejected counts them. */
+int engine_code_cache_make(
+	struct engine *engine, const char *url, void **ret_data, size_t *ret_length);
+void engine_code_cache_offer(
+	struct engine *engine, const char *url, const void *data, size_t length);
+unsigned engine_code_cache_rejected(struct engine *engine);
+
+/* ---- bytes ---- */
+
+/* Uint8Array over a new zeroed store; NULL with a RangeError pending when over the
+ * limit of external memory (as much as the heap's limit). */
+engine_value *engine_bytes_new(struct engine *engine, size_t length, void **ret_data);
+engine_value *engine_bytes_copy(struct engine *engine, const void *data, size_t length);
+/* Uint8Array over DATA (malloc'ed), whose ownership passes; counted as external. */
+engine_value *engine_bytes_take(struct engine *engine, void *data, size_t length);
+/* Bytes of an ArrayBuffer, SharedArrayBuffer or any view: pointer valid while VALUE
+ * lives and JavaScript does not run (it may detach or shrink it). False if VALUE is
+ * something else. */
+bool engine_bytes_get(engine_value *value, void **ret_data, size_t *ret_length);
+/* Moves the contents out of an ArrayBuffer, as structuredClone's transfer does. */
+int engine_buffer_detach(struct engine *engine, engine_value *array_buffer);
+
+/* ---- structured clone ---- */
+
+/* The structured serialize algorithm with transfer of ArrayBuffers; platform objects
+ * and functions throw through THROW: a function value that is called with a message
+ * and returns the DOMException to throw. NULL with the exception pending. */
+engine_value *engine_structured_clone(struct engine *engine, engine_value *value,
+	engine_value *const *transfer, size_t transfer_count, engine_value *make_error);
+
+/* ---- limits and numbers ---- */
+
+/* Ends JavaScript as soon as V8 looks; may be called by another thread. Best effort:
+ * some native loops never look. */
+void engine_terminate(struct engine *engine);
+void engine_cancel_terminate(struct engine *engine);
+
+struct engine_memory {
+	size_t heap_total, heap_used, heap_limit, external, array_buffers;
+};
+void engine_memory(struct engine *engine, struct engine_memory *ret_memory);
+/* Tells V8 of native memory that JavaScript objects keep alive. */
+void engine_external_memory(struct engine *engine, int64_t change_bytes);
+void engine_collect_garbage(struct engine *engine); /* full, for tests and before fork */
+
+#ifdef __cplusplus
+}
+#endif
