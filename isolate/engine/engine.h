@@ -234,6 +234,10 @@ int engine_set_index(
 	struct engine *engine, engine_value *object, uint32_t index, engine_value *value);
 uint32_t engine_array_length(const engine_value *array);
 engine_value *engine_global(struct engine *engine);
+/* The `native` object: functions and classes of the tables, and whatever the library
+ * put on it (`native.hooks`). The engine keeps it, in snapshots too, even when the
+ * library has removed the global of that name. */
+engine_value *engine_native_object(struct engine *engine);
 
 /* ---- calling ---- */
 

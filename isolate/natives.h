@@ -1,0 +1,17 @@
+/* All native modules, in the order in which their functions are numbered. */
+#pragma once
+
+#include "isolate/runtime.h"
+
+extern const struct native_module url_natives;     /* isolate/native_url.c */
+extern const struct native_module text_natives;    /* isolate/native_text.c */
+extern const struct native_module crypto_natives;  /* isolate/native_crypto.c */
+extern const struct native_module inspect_natives; /* isolate/native_inspect.c */
+extern const struct native_module process_natives; /* isolate/native_process.c */
+extern const struct native_module timer_natives;   /* isolate/native_timer.c */
+extern const struct native_module http_natives;    /* isolate/http_server.c */
+
+/* The joined tables, for engine_snapshot_build and engine_open. */
+const struct engine_tables *natives_tables(void);
+void natives_bind(void);
+void natives_start(void);

@@ -1,0 +1,57 @@
+/* The runtime of one worker: engine, event loop and what every native module needs.
+ * One for the process, made warm in the zygote and inherited by fork; the loop and
+ * everything of libuv is made after the fork, in runtime_start.
+ *
+ * C enters JavaScript in one way only: engine_call_function and then runtime_tick,
+ * which runs process.nextTick callbacks and microtasks until both are empty (Node's
+ * order) and ends the worker when an exception or rejection was left unhandled.
+ * runtime_call does both. */
+#pragma once
+
+#include "common/protocol.h"
+#include "isolate/engine/engine.h"
+
+#include <uv.h>
+
+struct runtime {
+	struct engine *engine;
+	uv_loop_t loop;                   /* after runtime_start */
+	const struct worker_start *start; /* what to be; NULL in the zygote */
+	struct worker_stats *stats;       /* shared page; a private one without supervisor */
+	int channel;                      /* to the supervisor; -1 without */
+	bool stopping;                    /* DRAIN was received */
+};
+
+extern struct runtime runtime;
+
+/* A function that the library put on native.hooks, looked up once after the engine is
+ * open and kept: `static engine_ref *hook; … hook = runtime_hook("onRequest")`. Aborts
+ * with a message when the library has no such hook: a build error, not a run-time one. */
+engine_ref *runtime_hook(const char *name);
+
+/* Calls FUNCTION with a scope of its own and ticks. What it throws is an uncaught
+ * exception: the worker ends with code 1 and the stack in its log (unless the program
+ * listens for it). */
+void runtime_call(engine_value *function, engine_value *receiver, engine_value *const *arguments,
+	int count);
+
+/* After JavaScript returned to C with nothing pending. Cheap when nothing waits. */
+void runtime_tick(void);
+
+/* The pending exception is nobody's: as runtime_call does it. */
+void runtime_uncaught(void);
+
+/* Natives of one subject: each file has one array, isolate/natives.c joins them in a
+ * fixed order (a snapshot depends on it). */
+struct native_module {
+	const struct engine_native *natives;
+	size_t native_count;
+	const struct engine_class *classes;
+	size_t class_count;
+	/* Called once in the zygote or test, when the engine is open: fetch hooks. May
+	 * be NULL. Nothing of libuv. */
+	void (*bind)(void);
+	/* Called in the worker when the loop exists and START is known. May be NULL. */
+	void (*start)(void);
+};
+
