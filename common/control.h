@@ -30,6 +30,9 @@
  *    "cgroup": {"memory","memory_peak","memory_limit","cpu_usec","pids","oom_kills"} | null,
  *    "policy": {"file": path or "default"}, "cgroup_version": "v2"|"v1"|"hybrid"}
  *
+ * wait_ms: at most how long the answer may take; when it is over the answer is an error
+ * with exit 124, and the work goes on. A client that hangs up ends its `run`, nothing else.
+ *
  * An archive is a pax tar (libarchive) of the release: regular files and folders
  * only, in a memfd or a file. */
 #pragma once

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int set(struct error *error, int code, const char *suffix, const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static int set(
+	struct error *error, int code, const char *suffix, const char *format, va_list args)
 {
 	code = abs(code);
 	if (error == NULL)

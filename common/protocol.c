@@ -111,7 +111,8 @@ int worker_start_decode(
 	start.environment_count = get_list(&reader, start.environment, WORKER_STRINGS_MAX);
 	start.argument_count = get_list(&reader, start.arguments, WORKER_STRINGS_MAX);
 	start.listener_count = get_list(&reader, start.listeners, WORKER_LISTENERS_MAX);
-	if (!wire_get_end(&reader) || start.mode > WORKER_MODE_SCRIPT || start.uid == 0)
+	if (!wire_get_end(&reader) || start.mode > WORKER_MODE_SCRIPT || start.uid == 0 ||
+		flags > 7)
 		return error_set(error, EBADMSG, "a malformed START message");
 	*ret_start = start;
 	return 0;

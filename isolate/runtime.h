@@ -19,10 +19,24 @@ struct runtime {
 	const struct worker_start *start; /* what to be; NULL in the zygote */
 	struct worker_stats *stats;       /* shared page; a private one without supervisor */
 	int channel;                      /* to the supervisor; -1 without */
+	uint32_t instance;                /* the number the supervisor gave this worker */
+	bool ready;                       /* READY was sent: from now on an end is EXITING */
 	bool stopping;                    /* DRAIN was received */
 };
 
 extern struct runtime runtime;
+
+/* Opens the engine with all native modules and binds them. SNAPSHOT is the path of a
+ * file that tenant-snapshot made; it is mapped and stays so. Process-wide: once. */
+int runtime_open(const char *snapshot, bool jitless, struct error *error);
+
+/* Lets the library run its hot paths once, so that code is compiled and pages are
+ * there: in the zygote before the first fork, and in a stock worker. */
+void runtime_warm_up(void);
+
+/* In the worker, after the fork and behind the sandbox: new randomness, the heap's
+ * limit, the loop, stats, the modules' start functions. START stays the caller's. */
+int runtime_start(const struct worker_start *start, struct error *error);
 
 /* A function that the library put on native.hooks, looked up once after the engine is
  * open and kept: `static engine_ref *hook; … hook = runtime_hook("onRequest")`. Aborts
@@ -41,6 +55,10 @@ void runtime_tick(void);
 /* The pending exception is nobody's: as runtime_call does it. */
 void runtime_uncaught(void);
 
+/* Ends the process: tells the supervisor why (FAILED before it is ready, EXITING
+ * after), and exits with CODE. TEXT is for a person. Async-signal-safe. */
+_Noreturn void runtime_exit(enum worker_reason reason, uint32_t code, const char *text);
+
 /* Natives of one subject: each file has one array, isolate/natives.c joins them in a
  * fixed order (a snapshot depends on it). */
 struct native_module {
@@ -54,4 +72,3 @@ struct native_module {
 	/* Called in the worker when the loop exists and START is known. May be NULL. */
 	void (*start)(void);
 };
-

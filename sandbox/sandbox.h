@@ -17,23 +17,34 @@
 /* ---- the parent ---- */
 
 struct sandbox_spawn {
-	uint32_t uid_base;  /* first host id mapped into the new user namespace, as 0 */
-	uint32_t uid_count; /* how many */
-	int cgroup_v2;      /* folder for CLONE_INTO_CGROUP, or -1 */
+	uint32_t uid_base;       /* first host id mapped into the new user namespace, as 0 */
+	uint32_t uid_count;      /* how many */
+	int cgroup_v2;           /* folder for CLONE_INTO_CGROUP, or -1 */
 	const int *cgroup_procs; /* v1 cgroup.procs files, open for writing */
 	size_t cgroup_procs_count;
 };
+
+/* Makes the detached, read-only, inert mount of a release folder that sandbox_enter
+ * puts at /app. FOLDER must be in the caller's mount namespace and the caller root
+ * there. Returns its descriptor, the caller's, or a negative errno. */
+int sandbox_release_mount(int folder, struct error *error);
+
+/* The version of Landlock that the kernel has (for status and doctor), or a negative
+ * errno when it has none; then sandbox_enter fails. */
+int sandbox_landlock_abi(void);
 
 /* Like fork: returns 0 in the child, the pid in the parent, or a negative errno. The
  * child is a child of the caller's *parent* (CLONE_PARENT), in new user, mount, pid,
  * net, ipc, uts and cgroup namespaces, in its cgroups, with its id maps written, root
  * in its user namespace; it does not return from here before all of that is so, and
- * dies if the parent fails to do it. glibc's cached thread id is right in the child.
+ * dies if the parent fails to do it (its parent then gets a SIGCHLD for a pid that it
+ * was never told). Signal handlers are inherited. glibc's cached thread id is right in the child.
  * *ret_pidfd becomes the caller's. The caller must have one thread. */
 pid_t sandbox_spawn(const struct sandbox_spawn *spawn, int *ret_pidfd, struct error *error);
 
-/* For a long-lived process that spawns: leaves the host's mounts for a small tmpfs
- * that holds nothing but /proc, so that each child copies few mounts. */
+/* For a long-lived process that spawns: leaves the host's mounts for an empty tmpfs,
+ * so that each child copies few mounts. /proc stays reachable by a descriptor that
+ * sandbox_spawn alone uses, and that the child closes before it returns. */
 int sandbox_small_root(struct error *error);
 
 /* The seccomp filter as a BPF program, made once and loaded by each child with one
@@ -41,7 +52,8 @@ int sandbox_small_root(struct error *error);
 struct sandbox_filter;
 struct sandbox_filter_options {
 	bool jitless;    /* forbid executable memory */
-	bool test_hooks; /* never in production: whatever a test needs to observe */
+	bool test_hooks; /* never in production: a call that is not on the list raises SIGSYS
+			    instead of failing, so that a developer sees which it was */
 };
 int sandbox_filter_build(const struct sandbox_filter_options *options,
 	struct sandbox_filter **ret_filter, struct error *error);
@@ -55,12 +67,13 @@ struct sandbox_filter *sandbox_filter_free(struct sandbox_filter *filter);
 int sandbox_prepare(int channel, struct error *error);
 
 struct sandbox_enter {
-	int release;      /* detached mount (open_tree), put at /app; -1: none. Stays the caller's */
-	uint32_t uid;     /* uid and gid inside the namespace, not 0 */
-	uint32_t files;   /* RLIMIT_NOFILE */
-	const int *keep;  /* descriptors that stay open, ascending; 0-2 are always kept */
+	int channel;     /* the supervisor's, to make sure once more that it is there; 0: not */
+	int release;     /* detached mount (open_tree), put at /app; -1: none. Stays the caller's */
+	uint32_t uid;    /* uid and gid inside the namespace, not 0 */
+	uint32_t files;  /* RLIMIT_NOFILE */
+	const int *keep; /* descriptors that stay open, ascending; 0-2 are always kept */
 	size_t keep_count;
-	uint32_t skip;    /* test only: bit mask of enum sandbox_step left out */
+	uint32_t skip; /* test only: bit mask of enum sandbox_step left out */
 };
 /* Mount of the release, read-only root, rlimits, bounding set, securebits, ids, empty
  * capability sets, not dumpable, no_new_privs, every other descriptor closed, Landlock. */

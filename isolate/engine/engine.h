@@ -22,8 +22,6 @@
  * survives fork(2); see engine_after_fork. */
 #pragma once
 
-#include "common/error.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +29,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#include "common/error.h"
 
 struct engine;
 typedef struct engine_value engine_value; /* a handle, valid in its scope */
@@ -50,11 +50,14 @@ struct engine_native {
 /* A class whose instances carry one native pointer. `new native.Name(...)` calls
  * CONSTRUCT with the new object (engine_call_this), which may set the pointer with
  * engine_set_state; METHODS are on the prototype, GETTERS are accessor properties.
- * DESTROY runs when the object is collected or the engine closes, unless the pointer
- * is NULL. A method called on something else throws a TypeError before it runs. */
+ * DESTROY runs some time after the object was collected, or when the engine closes,
+ * unless the pointer is NULL; it must not run JavaScript. A method called on something
+ * else throws a TypeError before it runs. An instance with a pointer cannot be in a
+ * snapshot. */
 struct engine_class {
 	const char *name;
-	engine_native_function construct; /* NULL: throws "Illegal constructor" */
+	/* NULL: `new` throws "Illegal constructor", only engine_instance_new makes one */
+	engine_native_function construct;
 	const struct engine_native *methods;
 	size_t method_count;
 	const struct engine_native *getters;
@@ -78,6 +81,12 @@ struct engine_flags {
 };
 int engine_process_init(const struct engine_flags *flags, struct error *error);
 
+/* Whether V8's memory survives fork(2). libnode's V8 marks all of it MADV_DONTFORK;
+ * the engine brings a madvise(2) that leaves that out (fork_memory.c), which works only
+ * when the executable exports it, as linking with the `engine` target does. Looks at
+ * /proc/self/smaps: after engine_open, before the first fork. 0 or -ENOTSUP. */
+int engine_check_fork_safe(struct error *error);
+
 /* "13.6.233.17-node.53": part of the key of everything that is stored. */
 const char *engine_version(void);
 /* A number that changes when V8's version or flags change: key of code caches. */
@@ -96,18 +105,22 @@ struct engine_options {
 	const void *snapshot; /* must stay valid while the engine lives; NULL: none, then
 				 `native` is a global of a fresh context */
 	size_t snapshot_length;
-	uint64_t heap_bytes; /* limit of the JavaScript heap; 0: V8's default */
+	uint64_t heap_bytes; /* limit of the JavaScript heap and of external memory;
+				0: V8's default, and no limit of external memory */
 };
 
-/* Opens the engine. A snapshot of another version, or a damaged one, is -ESTALE with
- * a message, never an abort. */
-int engine_open(const struct engine_options *options, struct engine **ret_engine,
-	struct error *error);
+/* Opens the engine. A snapshot of another version or of other tables, or a damaged one,
+ * is -ESTALE with a message, never an abort. */
+int engine_open(
+	const struct engine_options *options, struct engine **ret_engine, struct error *error);
+/* No scope may be open, and every engine_ref must be freed before. Takes NULL. */
 void engine_close(struct engine *engine);
 
-/* In a child of fork: new randomness for Math.random (32 bits from getrandom) and
- * for everything else of V8's; the heap's limit becomes HEAP_BYTES (0: unchanged).
- * JavaScript before the fork must not have called Math.random. */
+/* In a child of fork: new randomness for Math.random (31 bits from getrandom); the
+ * heap's limit and that of external memory become HEAP_BYTES (0: unchanged).
+ * JavaScript before the fork, and in the snapshot, must not have called Math.random:
+ * V8 keeps the state of the first call. Hashes of strings and objects stay as in the
+ * parent. */
 int engine_after_fork(struct engine *engine, uint64_t heap_bytes, struct error *error);
 /* Collects garbage and gives memory back: before forking. */
 void engine_low_memory(struct engine *engine);
@@ -115,7 +128,9 @@ void engine_low_memory(struct engine *engine);
 /* ---- what the embedder provides ---- */
 
 /* The heap is at its limit, even after collecting. Must not return to JavaScript:
- * report and _exit. Called at most once, on the engine's thread. */
+ * report and _exit. Called at most once, on the engine's thread. V8 makes a single huge
+ * array even where it does not fit, and only then looks: the limit of the whole process
+ * (its cgroup) stays necessary. */
 typedef void (*engine_heap_limit_callback)(void *arg, size_t used, size_t limit);
 /* V8's own fatal errors (out of memory, failed check). Must not return. */
 typedef void (*engine_fatal_callback)(void *arg, const char *where, const char *message);
@@ -124,9 +139,15 @@ void engine_on_fatal(struct engine *engine, engine_fatal_callback callback, void
 
 /* Promise rejections: HANDLED false when a promise was rejected without a handler,
  * true when a handler was added to one of those later. */
-typedef void (*engine_rejection_callback)(struct engine *, void *arg, engine_value *promise,
-	engine_value *reason, bool handled);
+typedef void (*engine_rejection_callback)(
+	struct engine *, void *arg, engine_value *promise, engine_value *reason, bool handled);
 void engine_on_rejection(struct engine *engine, engine_rejection_callback callback, void *arg);
+
+/* An exception that no caller can get: thrown by a function given to
+ * engine_queue_microtask, or by the callback of a FinalizationRegistry. Without this
+ * it is lost. */
+typedef void (*engine_uncaught_callback)(struct engine *, void *arg, engine_value *exception);
+void engine_on_uncaught(struct engine *engine, engine_uncaught_callback callback, void *arg);
 
 /* eval, new Function and string timers; WebAssembly compilation. Both start allowed. */
 void engine_allow_eval(struct engine *engine, bool allow);
@@ -151,7 +172,8 @@ engine_ref *engine_ref_free(engine_ref *ref); /* takes NULL, returns NULL */
 
 int engine_call_count(const struct engine_call *call);
 /* Undefined when there are fewer. */
-engine_value *engine_call_argument(struct engine *engine, const struct engine_call *call, int index);
+engine_value *engine_call_argument(
+	struct engine *engine, const struct engine_call *call, int index);
 engine_value *engine_call_this(struct engine *engine, const struct engine_call *call);
 /* The native pointer of `this`, for methods and getters of a class. */
 void *engine_call_state(const struct engine_call *call);
@@ -162,6 +184,9 @@ double engine_argument_number(const struct engine_call *call, int index);
 bool engine_argument_bool(const struct engine_call *call, int index);
 
 void engine_set_state(engine_value *object, void *state);
+/* A new instance of CLASS_INDEX with STATE, without calling its constructor. NULL with
+ * an exception pending when that failed. */
+engine_value *engine_instance_new(struct engine *engine, size_t class_index, void *state);
 /* The pointer of an instance of CLASS_INDEX (row of the class table), else NULL. */
 void *engine_get_state(struct engine *engine, engine_value *object, size_t class_index);
 
@@ -241,7 +266,8 @@ engine_value *engine_native_object(struct engine *engine);
 
 /* ---- calling ---- */
 
-/* FUNCTION must be callable. RET_RESULT may be NULL. Runs no microtasks. */
+/* FUNCTION must be callable, ARGUMENTS without NULL. RET_RESULT may be NULL. Runs no
+ * microtasks. */
 int engine_call_function(struct engine *engine, engine_value *function, engine_value *receiver,
 	engine_value *const *arguments, int count, engine_value **ret_result);
 /* Runs microtasks until the queue is empty. 0 or -ETIMEDOUT. */
@@ -250,6 +276,13 @@ void engine_queue_microtask(struct engine *engine, engine_value *function);
 /* True when microtasks are waiting, so that a caller can skip the checkpoint. May be
  * conservative (true without need), never false with one waiting. */
 bool engine_has_microtasks(struct engine *engine);
+
+/* V8's own tasks: FinalizationRegistry callbacks, timeouts of Atomics.waitAsync, steps
+ * of garbage collection, WebAssembly. Runs those that are due; for once a turn of the
+ * event loop, cheap when there are none. 0 or -ETIMEDOUT; microtasks come after. */
+int engine_run_tasks(struct engine *engine);
+/* Milliseconds until engine_run_tasks has something to do: 0 now, -1 nothing waits. */
+int64_t engine_tasks_wait_ms(struct engine *engine);
 
 /* Runs a classic script in the context. */
 int engine_run_script(struct engine *engine, const char *source, size_t length, const char *name,
@@ -283,11 +316,19 @@ int engine_promise_resolve(struct engine *engine, engine_value *resolver, engine
 int engine_promise_reject(struct engine *engine, engine_value *resolver, engine_value *reason);
 enum engine_promise_state engine_promise_state(const engine_value *promise);
 engine_value *engine_promise_result(struct engine *engine, engine_value *promise);
-/* [state, result] of any promise, [target, handler] of a proxy, the entries of an
- * iterator of a Map or Set: what an inspector shows. NULL when VALUE is none of them. */
+/* What an inspector shows: [state, result] of a promise (state an enum
+ * engine_promise_state; no result while pending), [target, handler] of a proxy (both
+ * null when revoked), the entries of an iterator of a Map or Set and of a WeakMap or
+ * WeakSet, an entry that has a key being [key, value]. NULL when VALUE is none of them.
+ * Moves no iterator. */
 engine_value *engine_preview(struct engine *engine, engine_value *value);
-/* "Promise", "Proxy", "Map Iterator", "Set Iterator", "Generator", "Module", … the
- * internal kind of an object that an inspector distinguishes, "" for others. */
+/* The internal kind of an object, whatever its prototype says: "Promise", "Proxy",
+ * "Map", "Set", "WeakMap", "WeakSet", "WeakRef", "Map Iterator", "Set Iterator",
+ * "Generator", "Module" (a namespace), "Error", "Date", "RegExp", "Arguments", "Array",
+ * "ArrayBuffer", "SharedArrayBuffer", "DataView", "Uint8Array" and the other typed
+ * arrays, "Number", "String", "Boolean", "Symbol", "BigInt" (wrappers), "AsyncFunction",
+ * "GeneratorFunction", "AsyncGeneratorFunction", "External", "WebAssembly.Module",
+ * "WebAssembly.Memory"; "" for others. */
 const char *engine_kind(const engine_value *value);
 
 /* ---- ES modules ---- */
@@ -297,7 +338,8 @@ const char *engine_kind(const engine_value *value);
  * Sets *ret_url (malloc'ed, unique key of the module), *ret_source (malloc'ed; not
  * asked again for a URL already loaded, then may be NULL) and its length. On failure
  * returns a negative errno with the message that the import throws in ERROR, and
- * *ret_code (a static string such as "ERR_MODULE_NOT_FOUND"). */
+ * `code` (a static string such as "ERR_MODULE_NOT_FOUND"). " imported from REFERRER"
+ * is added to the message unless it says so already. */
 struct engine_module_source {
 	char *url;
 	char *source;
@@ -308,10 +350,9 @@ struct engine_module_source {
 typedef int (*engine_module_loader)(void *arg, const char *specifier, const char *referrer,
 	const char *type, struct engine_module_source *ret_source, struct error *error);
 /* import.meta of a module: the embedder sets properties on META. */
-typedef void (*engine_module_meta)(
-	struct engine *, void *arg, const char *url, engine_value *meta);
-void engine_modules_init(struct engine *engine, engine_module_loader loader,
-	engine_module_meta meta, void *arg);
+typedef void (*engine_module_meta)(struct engine *, void *arg, const char *url, engine_value *meta);
+void engine_modules_init(
+	struct engine *engine, engine_module_loader loader, engine_module_meta meta, void *arg);
 
 /* Loads, links and evaluates SPECIFIER and all that it imports. *ret_promise settles
  * when it has evaluated (top-level await); *ret_namespace is its namespace object.
@@ -331,11 +372,15 @@ unsigned engine_code_cache_rejected(struct engine *engine);
 
 /* ---- bytes ---- */
 
-/* Uint8Array over a new zeroed store; NULL with a RangeError pending when over the
+/* The limit of external memory holds for ArrayBuffers of a fixed length, the tenant's
+ * and these; resizable ones and WebAssembly memories V8 maps by itself.
+ *
+ * Uint8Array over a new zeroed store; NULL with a RangeError pending when over the
  * limit of external memory (as much as the heap's limit). */
 engine_value *engine_bytes_new(struct engine *engine, size_t length, void **ret_data);
 engine_value *engine_bytes_copy(struct engine *engine, const void *data, size_t length);
-/* Uint8Array over DATA (malloc'ed), whose ownership passes; counted as external. */
+/* Uint8Array over DATA (malloc'ed), whose ownership passes in any case; counted as
+ * external, NULL with a RangeError pending when over the limit. */
 engine_value *engine_bytes_take(struct engine *engine, void *data, size_t length);
 /* Bytes of an ArrayBuffer, SharedArrayBuffer or any view: pointer valid while VALUE
  * lives and JavaScript does not run (it may detach or shrink it). False if VALUE is
@@ -346,9 +391,10 @@ int engine_buffer_detach(struct engine *engine, engine_value *array_buffer);
 
 /* ---- structured clone ---- */
 
-/* The structured serialize algorithm with transfer of ArrayBuffers; platform objects
- * and functions throw through THROW: a function value that is called with a message
- * and returns the DOMException to throw. NULL with the exception pending. */
+/* The structured serialize algorithm with transfer of ArrayBuffers. What cannot be
+ * cloned (functions, symbols, instances of native classes) and what cannot be
+ * transferred throws through MAKE_ERROR: a function that is called with a message and
+ * returns the DOMException to throw. NULL with the exception pending. */
 engine_value *engine_structured_clone(struct engine *engine, engine_value *value,
 	engine_value *const *transfer, size_t transfer_count, engine_value *make_error);
 

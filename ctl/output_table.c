@@ -1,0 +1,271 @@
+/* For people: aligned columns and blocks, with colours on a terminal. */
+#include "common/cleanup.h"
+#include "ctl/output.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- list ---- */
+
+#define COLUMNS 9
+#define CELL_MAX 160
+
+struct row {
+	char cells[COLUMNS][CELL_MAX];
+	enum colour colour; /* of the state */
+};
+
+static const char *const headings[COLUMNS] = {
+	"NAME", "STATE", "RELEASE", "PID", "FOR", "RESTARTS", "MEMORY", "REQUESTS", "URL"};
+static const bool numeric[COLUMNS] = {[3] = true, [5] = true, [6] = true, [7] = true};
+
+/* Writes a number, or "-" where OBJECT has none. */
+static void number_cell(char cell[CELL_MAX], const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	if (json_is_integer(value))
+		snprintf(cell, CELL_MAX, "%lld", (long long)json_integer_value(value));
+	else
+		snprintf(cell, CELL_MAX, "-");
+}
+
+static void fill_row(struct row *row, const json_t *tenant)
+{
+	char text[OUTPUT_TEXT_MAX];
+	const json_t *cgroup = json_object_get(tenant, "cgroup");
+	const json_t *listeners = json_object_get(tenant, "listeners");
+	const char *state = output_string(tenant, "state");
+	row->colour = output_state_colour(state);
+	output_safe(row->cells[0], CELL_MAX, output_string(tenant, "name"));
+	output_safe(row->cells[1], CELL_MAX, state);
+	snprintf(row->cells[2], CELL_MAX, "%s", output_release(text, tenant));
+	number_cell(row->cells[3], tenant, "pid");
+	snprintf(row->cells[4], CELL_MAX, "%s", output_age(text, output_string(tenant, "since")));
+	number_cell(row->cells[5], tenant, "restarts");
+	snprintf(row->cells[6], CELL_MAX, "%s",
+		json_is_object(cgroup) ? output_bytes(text, output_integer(cgroup, "memory"))
+				       : "-");
+	number_cell(row->cells[7], json_object_get(tenant, "stats"), "requests");
+	output_safe(row->cells[8], CELL_MAX,
+		json_array_size(listeners) ? output_string(json_array_get(listeners, 0), "url")
+					   : "-");
+	size_t more = json_array_size(listeners);
+	size_t used = strlen(row->cells[8]);
+	if (more > 1)
+		snprintf(row->cells[8] + used, CELL_MAX - used, " +%zu", more - 1);
+}
+
+static void print_cell(const char *text, size_t column, size_t width, enum colour colour)
+{
+	const char *on = colour == COLOUR_NONE ? "" : output_colour(colour);
+	const char *off = on[0] ? output_colour(COLOUR_NONE) : "";
+	int pad = (int)(width - strlen(text));
+	bool last = column + 1 == COLUMNS;
+	if (numeric[column])
+		printf("%*s%s%s%s", pad, "", on, text, off);
+	else
+		printf("%s%s%s%*s", on, text, off, last ? 0 : pad, "");
+	printf(last ? "\n" : "  ");
+}
+
+static void print_tenants(const json_t *tenants)
+{
+	size_t count = json_array_size(tenants), widths[COLUMNS];
+	if (count == 0) {
+		printf("no tenants; `tenantctl deploy NAME FILE` makes one\n");
+		return;
+	}
+	cleanup_free struct row *rows = calloc(count, sizeof *rows);
+	if (!rows)
+		return;
+	for (size_t i = 0; i < count; i++)
+		fill_row(&rows[i], json_array_get(tenants, i));
+	for (size_t c = 0; c < COLUMNS; c++) {
+		widths[c] = strlen(headings[c]);
+		for (size_t i = 0; i < count; i++)
+			if (strlen(rows[i].cells[c]) > widths[c])
+				widths[c] = strlen(rows[i].cells[c]);
+	}
+	for (size_t c = 0; c < COLUMNS; c++)
+		print_cell(headings[c], c, widths[c], COLOUR_DIM);
+	for (size_t i = 0; i < count; i++)
+		for (size_t c = 0; c < COLUMNS; c++)
+			print_cell(rows[i].cells[c], c, widths[c],
+				c == 0   ? COLOUR_BOLD
+				: c == 1 ? rows[i].colour
+					 : COLOUR_NONE);
+}
+
+/* ---- logs ---- */
+
+static void print_log_line(const json_t *item)
+{
+	char time[64], stream[64];
+	const char *line = output_string(item, "line");
+	size_t size = strlen(line) * 10 + 1;
+	cleanup_free char *safe = malloc(size);
+	if (!safe)
+		return;
+	output_safe(time, sizeof time, output_string(item, "time"));
+	output_safe(stream, sizeof stream, output_string(item, "stream"));
+	/* What the tenant wrote to standard error, and what the daemon says about it. */
+	bool is_error = strcmp(stream, "stderr") == 0 || strcmp(stream, "err") == 0;
+	printf("%s%s%s %s%-6s%s %s\n", output_colour(COLOUR_DIM), time, output_colour(COLOUR_NONE),
+		output_colour(is_error ? COLOUR_RED : COLOUR_DIM), stream,
+		output_colour(COLOUR_NONE), output_safe(safe, size, line));
+	fflush(stdout);
+}
+
+/* ---- status ---- */
+
+static void field(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* VALUE may hold what came from a tenant. */
+static void field(const char *label, const char *format, ...)
+{
+	char value[4096], safe[8192];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(value, sizeof value, format, args);
+	va_end(args);
+	printf("  %s%-10s%s %s\n", output_colour(COLOUR_DIM), label, output_colour(COLOUR_NONE),
+		output_safe(safe, sizeof safe, value));
+}
+
+static void print_title(const json_t *tenant)
+{
+	char name[256], state[64], age[OUTPUT_TEXT_MAX], since[64];
+	output_safe(name, sizeof name, output_string(tenant, "name"));
+	output_safe(state, sizeof state, output_string(tenant, "state"));
+	output_safe(since, sizeof since, output_string(tenant, "since"));
+	enum colour colour = output_state_colour(state);
+	printf("%s%s%s  %s%s%s", output_colour(COLOUR_BOLD), name, output_colour(COLOUR_NONE),
+		output_colour(colour), state, output_colour(COLOUR_NONE));
+	if (since[0])
+		printf(" for %s%s, since %s%s", output_age(age, since), output_colour(COLOUR_DIM),
+			since, output_colour(COLOUR_NONE));
+	printf("\n");
+}
+
+static void print_process(const json_t *tenant)
+{
+	char text[OUTPUT_TEXT_MAX];
+	const json_t *listener;
+	size_t i;
+	if (output_string(tenant, "reason")[0])
+		field("because", "%s", output_string(tenant, "reason"));
+	json_array_foreach(json_object_get(tenant, "listeners"), i, listener)
+		field(i ? "" : "listens", "%s", output_string(listener, "url"));
+	field("release", "%s", output_release(text, tenant));
+	if (output_integer(tenant, "pid")) {
+		char ready[OUTPUT_TEXT_MAX];
+		field("process", "pid %lld, uid %lld, ready after %s",
+			(long long)output_integer(tenant, "pid"),
+			(long long)output_integer(tenant, "uid"),
+			output_duration(ready, output_number(tenant, "ready_ms")));
+	}
+	if (output_integer(tenant, "backoff_ms"))
+		field("backoff", "the next start comes %s after the last end",
+			output_duration(text, output_number(tenant, "backoff_ms")));
+	field("restarts", "%lld", (long long)output_integer(tenant, "restarts"));
+}
+
+static void print_last_exit(const json_t *last)
+{
+	char how[96] = "";
+	json_int_t number = output_integer(last, "signal");
+	if (!json_is_object(last))
+		return;
+	if (number > 0 && number < 65)
+		snprintf(how, sizeof how, ", signal %d (SIG%s)", (int)number,
+			sigabbrev_np((int)number) ? sigabbrev_np((int)number) : "?");
+	else if (json_is_integer(json_object_get(last, "exit_code")))
+		snprintf(how, sizeof how, ", exit code %lld",
+			(long long)output_integer(last, "exit_code"));
+	field("last exit", "%s%s, %s", output_string(last, "reason"), how,
+		output_string(last, "time"));
+	/* A stack is many lines. */
+	const char *message = output_string(last, "message");
+	for (int lines = 0; *message && lines < 8; lines++) {
+		size_t length = strcspn(message, "\n");
+		field("", "%.*s", (int)length, message);
+		message += length + (message[length] == '\n');
+	}
+}
+
+static void print_use(const json_t *tenant)
+{
+	char a[OUTPUT_TEXT_MAX], b[OUTPUT_TEXT_MAX], c[OUTPUT_TEXT_MAX];
+	const json_t *cgroup = json_object_get(tenant, "cgroup");
+	const json_t *stats = json_object_get(tenant, "stats");
+	if (json_is_object(cgroup)) {
+		json_int_t limit = output_integer(cgroup, "memory_limit");
+		json_int_t kills = output_integer(cgroup, "oom_kills");
+		field("memory", "%s%s%s, at most %s so far",
+			output_bytes(a, output_integer(cgroup, "memory")), limit ? " of " : "",
+			limit ? output_bytes(b, limit) : "",
+			output_bytes(c, output_integer(cgroup, "memory_peak")));
+		if (kills)
+			field("", "killed %lld times for want of memory", (long long)kills);
+		field("cpu", "%s in %lld threads",
+			output_duration(a, (double)output_integer(cgroup, "cpu_usec") / 1e3),
+			(long long)output_integer(cgroup, "pids"));
+	}
+	if (!json_is_object(stats))
+		return;
+	field("heap", "%s of %s, and %s outside",
+		output_bytes(a, output_integer(stats, "heap_used")),
+		output_bytes(b, output_integer(stats, "heap_limit")),
+		output_bytes(c, output_integer(stats, "external")));
+	double busy = output_number(stats, "loop_busy_ms");
+	field("event loop", "longest turn %s%s%s",
+		output_duration(a, output_number(stats, "loop_delay_ms")),
+		busy >= 1 ? ", in one now for " : "", busy >= 1 ? output_duration(b, busy) : "");
+	field("requests", "%lld answered, %lld under way, %lld connections",
+		(long long)output_integer(stats, "requests"),
+		(long long)output_integer(stats, "requests_active"),
+		(long long)output_integer(stats, "connections"));
+}
+
+static void print_tenant(const json_t *tenant, const json_t *lines)
+{
+	print_title(tenant);
+	print_process(tenant);
+	print_last_exit(json_object_get(tenant, "last_exit"));
+	print_use(tenant);
+	const char *policy = output_string(json_object_get(tenant, "policy"), "file");
+	field("policy", "%s", policy[0] ? policy : "default");
+
+	const json_t *line;
+	size_t i;
+	if (json_array_size(lines) > 0)
+		printf("\n");
+	json_array_foreach(lines, i, line) print_log_line(line);
+}
+
+/* ---- outcomes ---- */
+
+static void print_result(const json_t *result, const char *sentence)
+{
+	(void)result;
+	output_lines(false, sentence);
+}
+
+static void print_error(const char *code, const char *message, int exit)
+{
+	(void)code;
+	(void)exit;
+	fflush(stdout);
+	fprintf(stderr, "tenantctl: ");
+	output_lines(true, message);
+}
+
+const struct output output_table = {
+	.tenants = print_tenants,
+	.tenant = print_tenant,
+	.log_line = print_log_line,
+	.result = print_result,
+	.error = print_error,
+};

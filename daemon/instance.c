@@ -1,0 +1,539 @@
+#include "daemon/instance.h"
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/escape.h"
+#include "common/log.h"
+#include "common/message.h"
+#include "daemon/instance_private.h"
+#include "daemon/stock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+/* A single turn of the event loop that has used this many times its limit was not
+ * ended by the worker's own watchdog. */
+#define CPU_BACKSTOP_FACTOR 10
+
+#define REPORT_MAX (sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1)
+enum {
+	ALIVE = INSTANCE_STOCK | INSTANCE_BOOTING | INSTANCE_CONFINED | INSTANCE_READY,
+};
+
+static const struct message_rule rules[] = {
+	{MESSAGE_CONFINED, INSTANCE_BOOTING, sizeof(struct message_header),
+		sizeof(struct message_header), 0, 0},
+	{MESSAGE_READY, INSTANCE_CONFINED, sizeof(struct message_header),
+		sizeof(struct message_header), 0, 0},
+	{MESSAGE_FAILED, INSTANCE_BOOTING | INSTANCE_CONFINED, sizeof(struct message_report),
+		REPORT_MAX, 0, 0},
+	{MESSAGE_EXITING, ALIVE, sizeof(struct message_report), REPORT_MAX, 0, 0},
+};
+
+static int respawn(struct instance *instance, struct error *error);
+
+/* ---- deadlines ---- */
+
+static int deadline_passed(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct instance *instance = data;
+	(void)source;
+	(void)usec;
+	if (instance->draining)
+		instance_kill(instance, instance->kill_reason, "it did not drain in time");
+	else
+		instance_kill(instance, END_START_TIMEOUT, "it was not ready in time");
+	return 0;
+}
+
+static void set_deadline(struct instance *instance, uint32_t ms)
+{
+	if (ms == 0) {
+		if (instance->deadline)
+			sd_event_source_set_enabled(instance->deadline, SD_EVENT_OFF);
+		return;
+	}
+	if (instance->deadline == NULL) {
+		sd_event_add_time_relative(instance->factory->event, &instance->deadline,
+			CLOCK_MONOTONIC, (uint64_t)ms * 1000, 1000, deadline_passed, instance);
+		return;
+	}
+	sd_event_source_set_time_relative(instance->deadline, (uint64_t)ms * 1000);
+	sd_event_source_set_enabled(instance->deadline, SD_EVENT_ONESHOT);
+}
+
+/* ---- the end ---- */
+
+static void ended(struct instance *instance)
+{
+	sd_event_source_disable_unref(take_pointer(instance->channel_source));
+	sd_event_source_disable_unref(take_pointer(instance->exit_source));
+	sd_event_source_disable_unref(take_pointer(instance->deadline));
+	close_fd(&instance->channel);
+	close_fd(&instance->pidfd);
+	if (instance->log)
+		tenant_log_finish(instance->log, instance->id);
+	instance->stage = INSTANCE_ENDED;
+	instance->events->ended(instance, instance->data); /* may free it */
+}
+
+static void read_messages(struct instance *instance);
+
+static int process_exited(sd_event_source *source, int fd, uint32_t events, void *data)
+{
+	struct instance *instance = data;
+	siginfo_t info = {0};
+	(void)source;
+	(void)events;
+	int result = waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
+	if (result < 0 ? errno != ECHILD : info.si_pid == 0)
+		return 0;
+	read_messages(instance); /* its last words */
+	instance_explain_end(instance, &info);
+	ended(instance);
+	return 0;
+}
+
+static int finish_without_process(sd_event_source *source, void *data)
+{
+	struct instance *instance = data;
+	siginfo_t info = {0};
+	(void)source;
+	instance_explain_end(instance, &info);
+	ended(instance);
+	return 0;
+}
+
+/* For an end without a process: it is told by the loop, never from a call. */
+static void finish_later(struct instance *instance)
+{
+	if (instance->finish)
+		return;
+	sd_event_add_defer(
+		instance->factory->event, &instance->finish, finish_without_process, instance);
+}
+
+void instance_kill(struct instance *instance, enum end_reason reason, const char *message)
+{
+	struct error error = {0};
+	if (instance->stage == INSTANCE_ENDED)
+		return;
+	if (instance->kill_message[0] == '\0') {
+		instance->kill_reason = reason;
+		snprintf(instance->kill_message, sizeof instance->kill_message, "%s", message);
+	}
+	if (cgroup_kill(instance->cgroup, &error) < 0)
+		log_warn("event=kill-failed tenant=%s instance=%u message=\"%s\"", instance->tenant,
+			instance->id, escape_for_log(error.message));
+	if (instance->pidfd >= 0)
+		pidfd_send_signal(instance->pidfd, SIGKILL, NULL, 0);
+	if (instance->spawning && instance->factory->zygotes[instance->jitless]) {
+		zygote_forget(instance->factory->zygotes[instance->jitless], instance->id);
+		instance->spawning = false;
+	}
+	if (instance->pidfd < 0)
+		finish_later(instance);
+}
+
+void instance_drain(struct instance *instance, uint32_t grace_ms, enum end_reason reason)
+{
+	struct message_drain drain = {
+		.header = {.type = MESSAGE_DRAIN, .instance = instance->id},
+		.grace_ms = grace_ms,
+	};
+	if (instance->draining && grace_ms > 0)
+		return;
+	if (instance->kill_reason == END_NONE)
+		instance->kill_reason = reason;
+	instance->draining = true;
+	if (grace_ms == 0 || instance->channel < 0 || instance->stage == INSTANCE_STOCK ||
+		message_send(instance->channel, &drain, sizeof drain, NULL, 0) < 0) {
+		instance_kill(instance, reason, "killed");
+		return;
+	}
+	set_deadline(instance, grace_ms);
+}
+
+/* ---- what it says ---- */
+
+static void handle_message(struct instance *instance, const void *message, size_t length)
+{
+	const struct message_header *header = message;
+	switch ((enum message_type)header->type) {
+	case MESSAGE_CONFINED:
+		instance->stage = INSTANCE_CONFINED;
+		if (instance->mode == WORKER_MODE_SCRIPT && !instance->draining)
+			set_deadline(instance, 0);
+		log_debug("event=confined tenant=%s instance=%u ms=%.1f", instance->tenant,
+			instance->id, (double)(clock_ns() - instance->started_ns) / 1e6);
+		break;
+	case MESSAGE_READY:
+		instance->stage = INSTANCE_READY;
+		instance->ready_ns = clock_ns();
+		if (instance->draining)
+			break;
+		set_deadline(instance, 0);
+		instance->events->ready(instance, instance->data);
+		break;
+	default: /* FAILED, EXITING: its exit follows. */
+		instance_keep_report(instance, message, length);
+		instance->stage = INSTANCE_ENDING;
+		/* Whoever says so and does not go is killed. */
+		if (!instance->draining)
+			set_deadline(instance, 5000);
+		break;
+	}
+}
+
+/* One message. Returns false when there is none, or there will be none. */
+static bool read_message(struct instance *instance)
+{
+	static _Alignas(8) char message[REPORT_MAX];
+	struct error error = {0};
+	int fds[1];
+	size_t fd_count = 0;
+	struct message_header header;
+	ssize_t length = message_receive(
+		instance->channel, message, sizeof message, fds, &fd_count, MSG_DONTWAIT);
+	if (length == -EAGAIN)
+		return false;
+	if (length == 0 || length == -ECONNRESET) {
+		/* Its death comes by the pidfd. A worker that only closed its channel has
+		 * put itself out of reach. */
+		instance->channel_source = sd_event_source_disable_unref(instance->channel_source);
+		if (instance->stage != INSTANCE_ENDING && instance->pidfd >= 0)
+			set_deadline(instance, 1000);
+		return false;
+	}
+	if (length < 0)
+		error_errno(&error, (int)length, "cannot receive");
+	else if (message_check(rules, ARRAY_LENGTH(rules), instance->stage, message, (size_t)length,
+			 fd_count, &error)) {
+		memcpy(&header, message, sizeof header);
+		if (header.instance == instance->id) {
+			handle_message(instance, message, (size_t)length);
+			return true;
+		}
+		error_set(&error, EBADMSG, "a message about another instance");
+	}
+	log_warn("event=bad-message tenant=%s instance=%u message=\"%s\"", instance->tenant,
+		instance->id, escape_for_log(error.message));
+	instance->channel_source = sd_event_source_disable_unref(instance->channel_source);
+	instance_kill(instance, END_PROTOCOL, error.message);
+	return false;
+}
+
+static void read_messages(struct instance *instance)
+{
+	/* At most what a socket buffer can hold of anything legal. */
+	for (int i = 0; i < 8 && instance->channel_source; i++)
+		if (!read_message(instance))
+			break;
+}
+
+static int channel_readable(sd_event_source *source, int fd, uint32_t events, void *data)
+{
+	(void)source;
+	(void)fd;
+	(void)events;
+	read_message(data);
+	return 0;
+}
+
+/* ---- the beginning ---- */
+
+static void spawned(void *data, int result, pid_t pid, int pidfd, const char *message)
+{
+	struct instance *instance = data;
+	struct error error = {0};
+	instance->spawning = false;
+	if (result == -EAGAIN && !instance->retried && instance->kill_message[0] == '\0') {
+		instance->retried = true;
+		if (respawn(instance, &error) == 0)
+			return;
+		message = error.message;
+	}
+	if (result < 0) {
+		instance_kill(instance, END_SANDBOX_FAILED, message);
+		return;
+	}
+	instance->pid = pid;
+	instance->pidfd = pidfd;
+	instance->start = start_message_free(instance->start);
+	result = sd_event_add_io(instance->factory->event, &instance->exit_source, pidfd, EPOLLIN,
+		process_exited, instance);
+	if (result < 0) {
+		instance_kill(instance, END_SANDBOX_FAILED, "cannot watch the worker");
+		instance->pidfd = -1; /* Unwatched: the sweep reaps it. */
+		close(pidfd);
+		finish_later(instance);
+	}
+}
+
+static int request_worker(struct instance *instance, struct error *error)
+{
+	struct zygote *zygote = factory_zygote(instance->factory, instance->jitless, error);
+	const int *procs = NULL;
+	if (zygote == NULL) {
+		close_fd(&instance->peer);
+		return -error->code;
+	}
+	struct zygote_request request = {
+		.instance = instance->id,
+		.uid_base = instance->uid - FACTORY_UID_INSIDE,
+		.uid_count = FACTORY_IDS_PER_SLOT,
+		.channel = take_fd(&instance->peer),
+		.cgroup_v2 = cgroup_v2_folder(instance->cgroup),
+		.spawned = spawned,
+		.data = instance,
+	};
+	request.cgroup_procs_count = cgroup_procs_files(instance->cgroup, &procs);
+	request.cgroup_procs = procs;
+	int result = zygote_spawn(zygote, &request, error);
+	instance->spawning = result == 0;
+	return result;
+}
+
+static int open_channel(struct instance *instance, struct error *error)
+{
+	int pair[2];
+	int result = message_pair(pair);
+	if (result < 0)
+		return error_errno(error, result, "cannot make a worker's channel");
+	instance->channel = pair[0];
+	instance->peer = pair[1];
+	if (fcntl(instance->channel, F_SETFL, O_NONBLOCK) < 0)
+		return error_errno(error, errno, "cannot make a channel non-blocking");
+	result = sd_event_add_io(instance->factory->event, &instance->channel_source,
+		instance->channel, EPOLLIN, channel_readable, instance);
+	if (result < 0)
+		return error_errno(error, result, "cannot watch a worker's channel");
+	/* Before its death: last words come first. */
+	sd_event_source_set_priority(instance->channel_source, -10);
+	return 0;
+}
+
+static int send_start(struct instance *instance, struct error *error)
+{
+	const struct start_message *start = instance->start;
+	int result = message_send(
+		instance->channel, start->data, start->length, start->fds, start->fd_count);
+	return result < 0 ? error_errno(error, result, "cannot send START to the worker") : 0;
+}
+
+/* The zygote died while it worked on this one, which may or may not have been forked:
+ * whatever there is of it dies, and all begins anew, with a channel of its own. */
+static int respawn(struct instance *instance, struct error *error)
+{
+	log_info("event=respawn tenant=%s instance=%u", instance->tenant, instance->id);
+	cgroup_kill(instance->cgroup, error);
+	sd_event_source_disable_unref(take_pointer(instance->channel_source));
+	close_fd(&instance->channel);
+	if (instance->stage != INSTANCE_STOCK)
+		instance->stage = INSTANCE_BOOTING;
+	int result = open_channel(instance, error);
+	if (result == 0)
+		result = request_worker(instance, error);
+	if (result == 0 && instance->start)
+		result = send_start(instance, error);
+	return result;
+}
+
+/* An instance with its group and channel, whose worker has been asked for. */
+static int new_instance(struct factory *factory, bool jitless, int64_t slot,
+	const struct instance_events *events, void *data, struct instance **ret_instance,
+	struct error *error)
+{
+	struct instance *instance = calloc(1, sizeof *instance);
+	char name[32];
+	if (instance == NULL)
+		return error_set(error, ENOMEM, "no memory for an instance");
+	instance->factory = factory;
+	instance->sibling = factory->instances;
+	factory->instances = instance;
+	instance->events = events;
+	instance->data = data;
+	instance->channel = instance->peer = instance->pidfd = -1;
+	instance->id = ++factory->last_instance ? factory->last_instance : ++factory->last_instance;
+	instance->stage = INSTANCE_STOCK;
+	instance->jitless = jitless;
+	instance->started_ns = clock_ns();
+	instance->spare_slot = slot < 0 ? factory_take_spare(factory) : -1;
+	snprintf(name, sizeof name, "worker-%u", instance->id);
+	int result = 0;
+	if (slot < 0 && instance->spare_slot < 0)
+		result = error_set(error, EUSERS, "no user id is free for another worker");
+	instance->uid = FACTORY_UID_INSIDE +
+			factory_uid(factory, (uint32_t)(slot < 0 ? instance->spare_slot : slot));
+	if (result == 0)
+		result = cgroup_create(factory->cgroups, name, &instance->cgroup, error);
+	if (result == 0)
+		result = open_channel(instance, error);
+	if (result == 0)
+		result = request_worker(instance, error);
+	if (result < 0) {
+		instance_free(instance);
+		return result;
+	}
+	*ret_instance = instance;
+	return 0;
+}
+
+int instance_prepare(struct factory *factory, const struct instance_events *events, void *data,
+	struct instance **ret_instance, struct error *error)
+{
+	return new_instance(factory, false, -1, events, data, ret_instance, error);
+}
+
+static int set_limits(
+	struct instance *instance, const struct policy_limits *limits, struct error *error)
+{
+	struct cgroup_limits wanted = {
+		.memory_bytes = limits->memory_bytes,
+		.cpu_percent = (uint32_t)limits->cpu_percent,
+		.pids = (uint32_t)limits->pids,
+	};
+	return cgroup_set_limits(instance->cgroup, &wanted, error);
+}
+
+/* Everything between the fork's request and the end of START runs while the zygote
+ * forks: the worker waits for START, so limits and mounts are there in time. */
+static int start_with(
+	struct instance *instance, const struct instance_spec *spec, struct error *error)
+{
+	snprintf(instance->tenant, sizeof instance->tenant, "%s", spec->tenant);
+	snprintf(instance->release, sizeof instance->release, "%s", spec->release);
+	instance->mode = spec->mode;
+	instance->log = spec->log;
+	instance->turn_cpu_ms = (uint32_t)spec->policy->limits.request.cpu_ms;
+	int result = set_limits(instance, &spec->policy->limits, error);
+	if (result == 0)
+		result = start_message_make(instance, spec, &instance->start, error);
+	if (result < 0)
+		return result;
+	instance->stage = INSTANCE_BOOTING;
+	result = send_start(instance, error);
+	/* A spawn that failed already: the zygote's answer says why, and comes soon. */
+	if ((result == -EPIPE || result == -ECONNRESET) && instance->spawning)
+		result = 0;
+	if (result == 0 && !instance->spawning)
+		instance->start = start_message_free(instance->start);
+	set_deadline(instance, spec->startup_ms);
+	return result;
+}
+
+/* One from the stock, that has START. NULL when there is none, or it was just dying. */
+static struct instance *start_from_stock(struct factory *factory, const struct instance_spec *spec,
+	const struct instance_events *events, void *data)
+{
+	struct error error = {0};
+	struct instance *instance = stock_take(factory->stock);
+	if (instance == NULL)
+		return NULL;
+	instance->events = events;
+	instance->data = data;
+	instance->started_ns = clock_ns();
+	return start_with(instance, spec, &error) < 0 ? instance_free(instance) : instance;
+}
+
+int instance_start(struct factory *factory, const struct instance_spec *spec,
+	const struct instance_events *events, void *data, struct instance **ret_instance,
+	struct error *error)
+{
+	const bool jitless = !spec->policy->allow_jit;
+	struct instance *instance =
+		factory->stock && !jitless ? start_from_stock(factory, spec, events, data) : NULL;
+	if (instance) {
+		*ret_instance = instance;
+		return 0;
+	}
+	int result = new_instance(factory, jitless, spec->uid_slot, events, data, &instance, error);
+	if (result < 0)
+		return result;
+	result = start_with(instance, spec, error);
+	if (result < 0) {
+		instance_free(instance);
+		return result;
+	}
+	*ret_instance = instance;
+	return 0;
+}
+
+static void leave_factory(struct instance *instance)
+{
+	struct instance **place = &instance->factory->instances;
+	while (*place != instance)
+		place = &(*place)->sibling;
+	*place = instance->sibling;
+}
+
+struct instance *instance_free(struct instance *instance)
+{
+	if (instance == NULL)
+		return NULL;
+	leave_factory(instance);
+	if (instance->stage != INSTANCE_ENDED && instance->cgroup)
+		instance_kill(instance, END_OPERATOR, "killed");
+	sd_event_source_disable_unref(instance->channel_source);
+	sd_event_source_disable_unref(instance->exit_source);
+	sd_event_source_disable_unref(instance->deadline);
+	sd_event_source_disable_unref(instance->finish);
+	if (instance->log)
+		tenant_log_finish(instance->log, instance->id);
+	if (instance->stats)
+		munmap(instance->stats, sizeof *instance->stats);
+	start_message_free(instance->start);
+	factory_bury(instance->factory, instance->cgroup);
+	factory_give_spare(instance->factory, instance->spare_slot);
+	close_fd(&instance->channel);
+	close_fd(&instance->peer);
+	close_fd(&instance->pidfd);
+	free(instance);
+	return NULL;
+}
+
+/* ---- watching ---- */
+
+bool instance_read_stats(const struct instance *instance, struct worker_stats *ret_stats)
+{
+	if (instance->stats == NULL || instance->stage == INSTANCE_ENDED)
+		return false;
+	memcpy(ret_stats, instance->stats, sizeof *ret_stats);
+	return true;
+}
+
+bool instance_watch_cpu(struct instance *instance)
+{
+	struct cgroup_stats used;
+	if (instance->stats == NULL || !(instance->stage & ALIVE) || instance->turn_cpu_ms == 0)
+		return false;
+	uint64_t turn_ns = __atomic_load_n(&instance->stats->turn_started_ns, __ATOMIC_RELAXED);
+	if (turn_ns == 0) {
+		instance->watched_turn_ns = 0;
+		return false;
+	}
+	cgroup_read_stats(instance->cgroup, &used);
+	if (turn_ns != instance->watched_turn_ns) {
+		instance->watched_turn_ns = turn_ns;
+		instance->watched_cpu_usec = used.cpu_usec;
+		return true;
+	}
+	uint64_t turn_used_ms = (used.cpu_usec - instance->watched_cpu_usec) / 1000;
+	if (turn_used_ms > (uint64_t)instance->turn_cpu_ms * CPU_BACKSTOP_FACTOR)
+		instance_kill(instance, END_CPU_LIMIT,
+			"one turn of the event loop used far more CPU time than "
+			"limits.request.cpu allows");
+	return true;
+}
+
+uint64_t instance_ready_us(const struct instance *instance)
+{
+	return instance->ready_ns ? (instance->ready_ns - instance->started_ns) / 1000 : 0;
+}

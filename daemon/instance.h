@@ -1,0 +1,143 @@
+/* One worker process, from the request for it to its end: its control group, its
+ * channel, its START, its deadlines, why it died. Each message it sends is checked
+ * against a table (type, stage, length, descriptors); anything else kills it. */
+#pragma once
+
+#include "common/error.h"
+#include "common/protocol.h"
+#include "daemon/factory.h"
+#include "daemon/listeners.h"
+#include "daemon/logs.h"
+#include "policy/policy.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define INSTANCE_MESSAGE_MAX 4096
+
+/* Why an instance ended, or ends. */
+enum end_reason {
+	END_NONE,
+	END_EXIT,           /* by itself, with its exit code */
+	END_SIGNAL,         /* killed by a signal that the daemon did not send */
+	END_UNCAUGHT,       /* an exception or rejection that nobody handled */
+	END_OOM,            /* the kernel: over the memory limit */
+	END_CPU_LIMIT,      /* one turn took too long */
+	END_HEAP_LIMIT,     /* V8: over the heap's limit */
+	END_SECCOMP,        /* a forbidden system call */
+	END_BOOT_FAILED,    /* the release could not be loaded */
+	END_SANDBOX_FAILED, /* not made, or not confined */
+	END_START_TIMEOUT,
+	END_PROTOCOL, /* it sent what no worker sends */
+	END_OPERATOR, /* told to end */
+	END_DEPLOY,   /* replaced */
+	END_DRAINED,  /* told to end, and did */
+	END_REASON_COUNT,
+};
+
+struct instance_end {
+	enum end_reason reason;
+	int exit_code; /* -1: killed by SIGNAL */
+	int signal;
+	uint64_t time_us;                   /* CLOCK_REALTIME */
+	char message[INSTANCE_MESSAGE_MAX]; /* escaped, line by line */
+};
+
+/* Stages: bits, as message_check wants them. */
+enum instance_stage {
+	INSTANCE_STOCK = 1,    /* forked ahead; no START sent */
+	INSTANCE_BOOTING = 2,  /* START sent */
+	INSTANCE_CONFINED = 4, /* locked in, checked */
+	INSTANCE_READY = 8,
+	INSTANCE_ENDING = 16, /* said that it ends */
+	INSTANCE_ENDED = 32,
+};
+
+struct instance;
+
+struct instance_events {
+	/* READY came. The owner may kill it now, but not free it. */
+	void (*ready)(struct instance *instance, void *data);
+	/* It is gone; instance->end says why. The owner frees it, here or later. */
+	void (*ended)(struct instance *instance, void *data);
+};
+
+/* What to start. Everything stays the caller's, and need not outlive the call but LOG. */
+struct instance_spec {
+	const char *tenant;
+	const char *release; /* its id, for the log */
+	int release_fd;      /* its folder */
+	const char *entry;
+	enum worker_mode mode;
+	const struct policy *policy;
+	const struct listeners *listeners; /* NULL: none */
+	const char *const *arguments;
+	size_t argument_count;
+	int64_t uid_slot;    /* -1: a spare one */
+	uint32_t startup_ms; /* until READY (serve) or CONFINED (script) */
+	uint32_t idle_ms;
+	struct tenant_log *log; /* gets stdout and stderr; NULL: STDIO has all three */
+	int stdio[3];
+};
+
+struct instance {
+	uint32_t id;
+	enum instance_stage stage;
+	enum worker_mode mode;
+	bool jitless;
+	bool draining;
+	char tenant[64];
+	char release[72];
+	pid_t pid;
+	uint32_t uid; /* on the host */
+	uint64_t started_ns, ready_ns;
+	uint32_t turn_cpu_ms;
+	struct instance_end end;
+	struct cgroup *cgroup;
+
+	/* Private. */
+	struct factory *factory;
+	struct instance *sibling; /* in factory->instances */
+	const struct instance_events *events;
+	void *data;
+	int channel, peer, pidfd;
+	bool spawning, retried;
+	enum end_reason kill_reason;
+	char kill_message[256];
+	int64_t spare_slot; /* -1: none */
+	uint64_t oom_kills_before;
+	struct worker_stats *stats;
+	struct tenant_log *log;
+	struct start_message *start; /* kept until the worker exists: a zygote may die */
+	sd_event_source *channel_source, *exit_source, *deadline, *finish;
+	uint64_t watched_turn_ns, watched_cpu_usec;
+};
+
+/* Starts a worker for SPEC, from the stock if that has one. The events come later, never
+ * from here. */
+int instance_start(struct factory *factory, const struct instance_spec *spec,
+	const struct instance_events *events, void *data, struct instance **ret_instance,
+	struct error *error);
+/* A worker without START, for the stock; instance_start takes it over from there. */
+int instance_prepare(struct factory *factory, const struct instance_events *events, void *data,
+	struct instance **ret_instance, struct error *error);
+
+/* Tells it to finish within GRACE_MS; whoever has not ended then is killed. REASON is
+ * END_OPERATOR or END_DEPLOY. */
+void instance_drain(struct instance *instance, uint32_t grace_ms, enum end_reason reason);
+/* Kills it. The first reason stands. */
+void instance_kill(struct instance *instance, enum end_reason reason, const char *message);
+/* Kills it if it still lives, forgets it: no event comes any more. Takes NULL. */
+struct instance *instance_free(struct instance *instance);
+
+/* A copy of what the worker says about itself: numbers, none of them to be trusted.
+ * False when there are none. */
+bool instance_read_stats(const struct instance *instance, struct worker_stats *ret_stats);
+/* The CPU backstop, about once a second: kills an instance whose one turn has used far
+ * more CPU than allowed, though its own watchdog should have ended it. Returns true when
+ * a turn is under way. */
+bool instance_watch_cpu(struct instance *instance);
+
+/* From the request to READY; 0 before. */
+uint64_t instance_ready_us(const struct instance *instance);
+const char *end_reason_name(enum end_reason reason);

@@ -1,0 +1,134 @@
+/* Why an instance ended: what it said, what was done to it, what the kernel counted. */
+#include "common/cleanup.h"
+#include "common/escape.h"
+#include "daemon/instance_private.h"
+
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static const char *const reason_names[END_REASON_COUNT] = {
+	[END_NONE] = "none",
+	[END_EXIT] = "exit",
+	[END_SIGNAL] = "signal",
+	[END_UNCAUGHT] = "uncaught",
+	[END_OOM] = "oom",
+	[END_CPU_LIMIT] = "cpu-limit",
+	[END_HEAP_LIMIT] = "heap-limit",
+	[END_SECCOMP] = "seccomp",
+	[END_BOOT_FAILED] = "boot-failed",
+	[END_SANDBOX_FAILED] = "sandbox-failed",
+	[END_START_TIMEOUT] = "start-timeout",
+	[END_PROTOCOL] = "protocol",
+	[END_OPERATOR] = "operator",
+	[END_DEPLOY] = "deploy",
+	[END_DRAINED] = "drained",
+};
+
+static const enum end_reason reported_reasons[WORKER_REASON_COUNT] = {
+	[WORKER_REASON_EXIT] = END_EXIT,
+	[WORKER_REASON_DRAINED] = END_DRAINED,
+	[WORKER_REASON_UNCAUGHT] = END_UNCAUGHT,
+	[WORKER_REASON_CPU_LIMIT] = END_CPU_LIMIT,
+	[WORKER_REASON_HEAP_LIMIT] = END_HEAP_LIMIT,
+	[WORKER_REASON_BOOT] = END_BOOT_FAILED,
+	[WORKER_REASON_SANDBOX] = END_SANDBOX_FAILED,
+};
+
+const char *end_reason_name(enum end_reason reason)
+{
+	return reason_names[reason];
+}
+
+/* A tenant's text, each of its lines escaped: a stack keeps its shape. */
+static void escape_text(char *target, size_t size, const char *text)
+{
+	size_t length = 0;
+	while (*text && length + 2 < size) {
+		size_t line = strcspn(text, "\n");
+		length += escape_line(target + length, size - length - 1, text, line, 1);
+		text += line;
+		if (*text == '\n') {
+			text++;
+			if (*text)
+				target[length++] = '\n';
+		}
+	}
+	target[length] = '\0';
+}
+
+void instance_keep_report(struct instance *instance, const void *message, size_t length)
+{
+	struct message_report report;
+	memcpy(&report, message, sizeof report);
+	enum end_reason reason = END_EXIT;
+	if (report.reason < WORKER_REASON_COUNT && reported_reasons[report.reason] != END_NONE)
+		reason = reported_reasons[report.reason];
+	instance->end.reason = reason;
+	escape_text(instance->end.message, sizeof instance->end.message,
+		message_report_text(message, length));
+}
+
+static void take_status(struct instance_end *end, const siginfo_t *info)
+{
+	const bool exited = info->si_code == CLD_EXITED;
+	const bool killed = info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
+	end->exit_code = exited ? info->si_status : -1;
+	end->signal = killed ? info->si_status : 0;
+}
+
+static uint64_t oom_kills(const struct instance *instance)
+{
+	struct cgroup_stats stats;
+	cgroup_read_stats(instance->cgroup, &stats);
+	return stats.oom_kills;
+}
+
+/* What the kernel knows outranks what we did, and that outranks what the worker says. */
+static enum end_reason decide(const struct instance *instance)
+{
+	const struct instance_end *end = &instance->end;
+	if (end->signal == SIGKILL && instance->kill_message[0] == '\0' && oom_kills(instance) > 0)
+		return END_OOM;
+	if (end->signal == SIGSYS)
+		return END_SECCOMP;
+	if (instance->kill_message[0])
+		return instance->kill_reason;
+	if (end->reason != END_NONE && end->exit_code >= 0)
+		return end->reason;
+	return end->signal ? END_SIGNAL : END_EXIT;
+}
+
+static void describe(struct instance *instance)
+{
+	struct instance_end *end = &instance->end;
+	char *text = end->message;
+	const size_t size = sizeof end->message;
+	if (instance->kill_message[0] && (end->reason == instance->kill_reason)) {
+		escape_text(text, size, instance->kill_message);
+		return;
+	}
+	if (end->reason == END_OOM)
+		snprintf(text, size, "the kernel killed it: over its memory limit (limits.memory)");
+	else if (end->reason == END_SECCOMP)
+		snprintf(text, size, "the kernel killed it: a forbidden system call");
+	else if (text[0])
+		return;
+	else if (end->signal)
+		snprintf(text, size, "killed by signal %d (%s)", end->signal,
+			sigdescr_np(end->signal) ? sigdescr_np(end->signal) : "unknown");
+	else if (end->exit_code >= 0)
+		snprintf(text, size, "ended with exit code %d", end->exit_code);
+	else
+		snprintf(text, size, "ended, and its status is lost");
+}
+
+void instance_explain_end(struct instance *instance, const siginfo_t *info)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	instance->end.time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	take_status(&instance->end, info);
+	instance->end.reason = decide(instance);
+	describe(instance);
+}

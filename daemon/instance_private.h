@@ -1,0 +1,33 @@
+/* The halves of daemon/instance.c that stand in files of their own. */
+#pragma once
+
+#include "common/message.h"
+#include "daemon/instance.h"
+
+#include <signal.h>
+
+/* ---- daemon/instance_start.c ---- */
+
+/* START as it is sent, with its descriptors, kept until the worker is known to exist. */
+struct start_message {
+	size_t length;
+	size_t fd_count;
+	int fds[MESSAGE_FDS_MAX];
+	size_t owned_count;
+	int owned[MESSAGE_FDS_MAX]; /* those of FDS that are closed with the message */
+	char data[];
+};
+
+/* Makes the release's mount, the page of statistics (INSTANCE->stats) and the log's
+ * pipes, and encodes START. */
+int start_message_make(struct instance *instance, const struct instance_spec *spec,
+	struct start_message **ret_start, struct error *error);
+struct start_message *start_message_free(struct start_message *start);
+
+/* ---- daemon/instance_end.c ---- */
+
+/* Takes over what FAILED or EXITING says. */
+void instance_keep_report(struct instance *instance, const void *message, size_t length);
+/* Fills INSTANCE->end from its exit status (si_code 0: unknown), what it said, what the
+ * daemon did to it and what the kernel counted. */
+void instance_explain_end(struct instance *instance, const siginfo_t *info);

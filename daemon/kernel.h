@@ -1,0 +1,10 @@
+/* What the host must be able to do. */
+#pragma once
+
+#include "common/error.h"
+
+#include <stdint.h>
+
+/* Checks all of it; the first thing that is missing is the error, in one sentence that
+ * says what to do. The ids are those that workers will get. */
+int kernel_check(uint32_t uid_base, uint32_t uid_count, struct error *error);

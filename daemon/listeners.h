@@ -1,0 +1,45 @@
+/* The listening sockets of a tenant. The supervisor binds and owns them, and passes
+ * them to each instance, so that a deploy or a restart never closes a port; a free
+ * port, once chosen, is kept for the tenant's whole life. */
+#pragma once
+
+#include "common/error.h"
+#include "common/protocol.h"
+#include "policy/policy.h"
+
+#include <stdint.h>
+
+#define LISTENER_BACKLOG 511
+
+struct listener {
+	int fd;
+	char spec[POLICY_NET_TEXT_MAX];        /* as the policy says: "127.0.0.1:0" */
+	char address[POLICY_NET_TEXT_MAX + 8]; /* as the worker is told: "tcp:127.0.0.1:8080" */
+	char url[POLICY_NET_TEXT_MAX + 8];     /* for a person: "http://127.0.0.1:8080/" */
+	uint16_t port;                         /* bound to; 0 for a unix socket */
+};
+
+struct listeners {
+	size_t count;
+	struct listener items[WORKER_LISTENERS_MAX];
+};
+
+/* The ports that were chosen for "ADDRESS:0" entries. */
+struct listener_port {
+	char spec[POLICY_NET_TEXT_MAX];
+	uint16_t port;
+};
+struct listener_ports {
+	size_t count;
+	struct listener_port items[WORKER_LISTENERS_MAX];
+};
+
+/* Binds what WANTED names. An entry that HAVE (may be NULL) has already is shared with
+ * it, not bound again. PORTS says which port an entry with port 0 had last; it gets
+ * that one if it is free, and another otherwise; PORTS is brought up to date. Either
+ * all are bound, or none, and the error names the address and what to do. */
+int listeners_open(const struct policy_listeners *wanted, const struct listeners *have,
+	struct listener_ports *ports, struct listeners *ret_listeners, struct error *error);
+
+/* Closes all; the path of a unix socket goes too, unless KEEP (may be NULL) has it. */
+void listeners_close(struct listeners *listeners, const struct listeners *keep);

@@ -1,0 +1,66 @@
+/* What a tenant writes to stdout and stderr: pipe → lines → escaped → rate-limited →
+ * a ring in memory (for `logs` and its followers) and a file of JSON lines
+ * {"time","stream","line"} in the state folder, rotated. Everything is bounded: the
+ * length of a line, the lines and bytes in a second, the ring, the files, and the work
+ * that a flood of output can make for the supervisor. */
+#pragma once
+
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <systemd/sd-event.h>
+
+#define LOG_LINE_MAX (8 * 1024) /* of source; a longer one is cut in pieces */
+#define LOG_RING_BYTES (256 * 1024)
+#define LOG_FOLLOWERS_MAX 16 /* of one tenant */
+#define LOG_PIPES_MAX 16     /* of one tenant: two for each instance */
+#define LOG_FILE_BYTES (8 * 1024 * 1024)
+#define LOG_FILES_KEPT 2             /* beside the one that is written */
+#define LOG_RATE_LINES 1000          /* in a second */
+#define LOG_RATE_BYTES (1024 * 1024) /* in a second */
+
+enum log_stream { LOG_STREAM_STDOUT, LOG_STREAM_STDERR, LOG_STREAM_DAEMON };
+
+struct tenant_log; /* of one tenant */
+struct log_pipe;   /* the reading side of one stream of one instance */
+
+struct log_entry {
+	uint64_t time_us; /* CLOCK_REALTIME */
+	enum log_stream stream;
+	uint32_t instance;
+	const char *line; /* escaped, NUL-terminated */
+};
+typedef void log_follow_fn(void *data, const struct log_entry *entry);
+
+/* FOLDER_FD is the folder of the log files, NAME the tenant's name; the file is opened
+ * with the first line. Both EVENT and FOLDER_FD must outlive the log. */
+int tenant_log_new(sd_event *event, int folder_fd, const char *name, struct tenant_log **ret_log,
+	struct error *error);
+/* Closes all. Pipes that are still open are closed too. Takes NULL, returns NULL. */
+struct tenant_log *tenant_log_free(struct tenant_log *log);
+/* Deletes the files of the tenant NAME. */
+void tenant_log_delete(int folder_fd, const char *name);
+
+/* Reads FD (which it takes, and makes non-blocking) until its end. */
+int tenant_log_attach(struct tenant_log *log, int fd, enum log_stream stream, uint32_t instance,
+	struct error *error);
+/* Reads what the pipes of INSTANCE hold, then closes them: after its death. */
+void tenant_log_finish(struct tenant_log *log, uint32_t instance);
+
+/* A line of the daemon's own in the tenant's log ("worker ended: …"): printable already,
+ * less than LOG_LINE_MAX bytes. */
+void tenant_log_note(struct tenant_log *log, const char *line);
+
+/* Calls FOLLOW with the last LINES lines that the ring holds. */
+void tenant_log_last(struct tenant_log *log, size_t lines, log_follow_fn *follow, void *data);
+/* Calls FOLLOW with each line from now on, until tenant_log_unfollow with the same
+ * DATA. Returns -EUSERS when there are too many. */
+int tenant_log_follow(struct tenant_log *log, log_follow_fn *follow, void *data);
+void tenant_log_unfollow(struct tenant_log *log, void *data);
+
+const char *log_stream_name(enum log_stream stream);
+/* Writes TIME_US as RFC 3339 with milliseconds, in UTC. TARGET needs 32 bytes. */
+char *format_time(char target[32], uint64_t time_us);

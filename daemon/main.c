@@ -1,0 +1,194 @@
+/* tenantd: root's supervisor of the tenants. */
+#include "common/cleanup.h"
+#include "common/control.h"
+#include "common/log.h"
+#include "daemon/supervisor.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+
+enum {
+	OPTION_STATE = 256,
+	OPTION_SOCKET,
+	OPTION_POLICY_DIR,
+	OPTION_RUNTIME,
+	OPTION_WARM,
+	OPTION_UID_BASE,
+	OPTION_UID_COUNT,
+	OPTION_CGROUP,
+	OPTION_LOG_LEVEL,
+	OPTION_FOREGROUND,
+	OPTION_PRINT_STATES,
+};
+
+static const struct option long_options[] = {
+	{"state", required_argument, NULL, OPTION_STATE},
+	{"socket", required_argument, NULL, OPTION_SOCKET},
+	{"policy-dir", required_argument, NULL, OPTION_POLICY_DIR},
+	{"runtime", required_argument, NULL, OPTION_RUNTIME},
+	{"warm", required_argument, NULL, OPTION_WARM},
+	{"uid-base", required_argument, NULL, OPTION_UID_BASE},
+	{"uid-count", required_argument, NULL, OPTION_UID_COUNT},
+	{"cgroup", required_argument, NULL, OPTION_CGROUP},
+	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+	{"foreground", no_argument, NULL, OPTION_FOREGROUND},
+	{"print-states", no_argument, NULL, OPTION_PRINT_STATES},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+static const char usage[] =
+	"usage: tenantd [OPTION…]\n"
+	"  --state DIR        releases, state, logs        (/var/lib/tenantd)\n"
+	"  --socket PATH      control socket               (" CONTROL_SOCKET_DEFAULT ")\n"
+	"  --policy-dir DIR   NAME.json of each tenant     (/etc/tenantd/policy.d)\n"
+	"  --runtime DIR      tenant-zygote, library.snapshot (beside tenantd)\n"
+	"  --warm N           workers prepared ahead       (2)\n"
+	"  --uid-base N       first user id for tenants    (1879048192)\n"
+	"  --uid-count N      how many                     (131072)\n"
+	"  --cgroup NAME      base control group           (tenantd)\n"
+	"  --log-level LEVEL  error, warn, info or debug   (info)\n"
+	"  --foreground       accepted; there is no other way\n"
+	"  --print-states     prints the states of a tenant as Markdown\n"
+	"  --version, --help\n";
+
+/* Folder of the running program, "." if unknown. */
+static const char *own_folder(void)
+{
+	static char path[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+	if (length <= 0)
+		return ".";
+	path[length] = '\0';
+	char *slash = strrchr(path, '/');
+	if (slash)
+		*slash = '\0';
+	return path;
+}
+
+static int parse_number(const char *option, const char *text, unsigned long least,
+	unsigned long most, uint32_t *ret_number)
+{
+	char *end;
+	errno = 0;
+	unsigned long number = strtoul(text, &end, 10);
+	if (errno || end == text || *end || *text == '-' || number < least || number > most) {
+		fprintf(stderr, "tenantd: %s wants a number from %lu to %lu, not \"%s\"\n", option,
+			least, most, text);
+		return -EINVAL;
+	}
+	*ret_number = (uint32_t)number;
+	return 0;
+}
+
+static int parse_level(const char *text)
+{
+	static const char *const levels[] = {"error", "warn", "info", "debug"};
+	for (size_t i = 0; i < ARRAY_LENGTH(levels); i++)
+		if (strcmp(text, levels[i]) == 0) {
+			log_set_level((enum log_level)i);
+			return 0;
+		}
+	fprintf(stderr, "tenantd: --log-level is error, warn, info or debug, not \"%s\"\n", text);
+	return -EINVAL;
+}
+
+/* Returns 0 to go on, 1 when all is done, negative on wrong usage. */
+static int take_option(struct options *options, int option)
+{
+	switch (option) {
+	case OPTION_STATE:
+		options->state_folder = optarg;
+		return 0;
+	case OPTION_SOCKET:
+		options->socket = optarg;
+		return 0;
+	case OPTION_POLICY_DIR:
+		options->policy_folder = optarg;
+		return 0;
+	case OPTION_RUNTIME:
+		options->runtime_folder = optarg;
+		return 0;
+	case OPTION_WARM:
+		return parse_number("--warm", optarg, 0, STOCK_MAX, &options->warm);
+	case OPTION_UID_BASE:
+		return parse_number("--uid-base", optarg, 1, UINT32_MAX - 1, &options->uid_base);
+	case OPTION_UID_COUNT:
+		/* The spare ranges, and one tenant. */
+		return parse_number("--uid-count", optarg,
+			FACTORY_IDS_PER_SLOT * (FACTORY_SPARE_SLOTS + 1), 1u << 24,
+			&options->uid_count);
+	case OPTION_CGROUP:
+		options->cgroup_name = optarg;
+		return 0;
+	case OPTION_LOG_LEVEL:
+		return parse_level(optarg);
+	case OPTION_FOREGROUND:
+		return 0;
+	case OPTION_PRINT_STATES:
+		machine_print(stdout);
+		return 1;
+	case 'V':
+		puts("tenantd " TENANTD_VERSION);
+		return 1;
+	case 'h':
+		fputs(usage, stdout);
+		return 1;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	int option;
+	while ((option = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
+		int result = take_option(options, option);
+		if (result != 0)
+			return result;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "tenantd: unexpected argument \"%s\"\n%s", argv[optind], usage);
+		return -EINVAL;
+	}
+	if ((uint64_t)options->uid_base + options->uid_count > UINT32_MAX) {
+		fprintf(stderr, "tenantd: --uid-base and --uid-count go beyond the last user id\n");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct supervisor supervisor;
+	struct error error = {0};
+	struct options options = {
+		.state_folder = "/var/lib/tenantd",
+		.socket = CONTROL_SOCKET_DEFAULT,
+		.policy_folder = "/etc/tenantd/policy.d",
+		.runtime_folder = own_folder(),
+		.warm = 2,
+		.uid_base = 1879048192,
+		.uid_count = 131072,
+	};
+	log_init("tenantd");
+	int result = parse_options(argc, argv, &options);
+	if (result != 0)
+		return result < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+	result = supervisor_start(&supervisor, &options, &error);
+	if (result == 0)
+		result = supervisor_run(&supervisor, &error);
+	if (result < 0)
+		log_error("%s", error.message);
+	supervisor_finish(&supervisor);
+	if (result == 0)
+		log_info("event=stopped");
+	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,287 @@
+#include "daemon/run.h"
+
+#include "common/cleanup.h"
+#include "common/control.h"
+#include "common/escape.h"
+#include "common/log.h"
+#include "daemon/program.h"
+#include "daemon/unpack_job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+
+#define STOP_GRACE_MS 5000
+#define CONFINED_MS 30000 /* a script has no readiness, but it must get so far */
+
+struct run {
+	struct run *next;
+	struct supervisor *supervisor;
+	struct control_connection *connection; /* NULL: the client is gone */
+	char name[80];
+	struct policy *policy; /* until there is a program */
+	json_t *request;       /* entry and arguments */
+	int stdio[3];
+	struct unpack_job *job;
+	struct store_staging staging;
+	struct program *program;
+	struct instance *instance;
+};
+
+/* ---- the end ---- */
+
+static void run_free(struct run *run)
+{
+	struct supervisor *supervisor = run->supervisor;
+	struct run **place = &supervisor->runs;
+	while (*place != run)
+		place = &(*place)->next;
+	*place = run->next;
+	unpack_job_cancel(run->job);
+	instance_free(run->instance);
+	program_free(run->program, NULL);
+	policy_free(run->policy);
+	store_discard(supervisor->store, &run->staging);
+	for (size_t i = 0; i < ARRAY_LENGTH(run->stdio); i++)
+		close_fd(&run->stdio[i]);
+	json_decref(run->request);
+	free(run);
+	supervisor_check_end(supervisor);
+}
+
+static void fail(struct run *run, const struct error *error)
+{
+	int code = error->code == EINVAL || error->code == ENOENT ? CONTROL_EXIT_NOT_RUNNABLE
+								  : CONTROL_EXIT_TOOL;
+	struct control_connection *connection = take_pointer(run->connection);
+	if (connection)
+		control_fail(connection, "failed", code, "%s", error->message);
+	run_free(run);
+}
+
+static void run_ready(struct instance *instance, void *data)
+{
+	(void)instance; /* a script is never ready: it runs */
+	(void)data;
+}
+
+static void run_ended(struct instance *instance, void *data)
+{
+	struct run *run = data;
+	const struct instance_end *end = &instance->end;
+	struct control_connection *connection = take_pointer(run->connection);
+	log_info("event=run-ended tenant=%s pid=%d reason=%s exit_code=%d signal=%d", run->name,
+		instance->pid, end_reason_name(end->reason), end->exit_code, end->signal);
+	if (connection) {
+		json_t *done = instance_end_describe(end);
+		json_object_del(done, "time");
+		control_done(connection, done);
+	}
+	run_free(run);
+}
+
+static const struct instance_events run_events = {run_ready, run_ended};
+
+/* ---- the beginning ---- */
+
+static int collect_arguments(
+	const json_t *list, const char ***ret_arguments, size_t *ret_count, struct error *error)
+{
+	size_t count = json_array_size(list);
+	const char **arguments = calloc(count + 1, sizeof *arguments);
+	if (arguments == NULL)
+		return error_set(error, ENOMEM, "no memory for arguments");
+	for (size_t i = 0; i < count; i++) {
+		arguments[i] = json_string_value(json_array_get(list, i));
+		if (arguments[i] == NULL) {
+			free(arguments);
+			return error_set(error, EINVAL, "an argument is not a string");
+		}
+	}
+	*ret_arguments = arguments;
+	*ret_count = count;
+	return 0;
+}
+
+static int start_worker(struct run *run, struct error *error)
+{
+	cleanup_free const char **arguments = NULL;
+	size_t count = 0;
+	int result = collect_arguments(
+		json_object_get(run->request, "arguments"), &arguments, &count, error);
+	if (result < 0)
+		return result;
+	struct instance_spec spec = {
+		.tenant = run->name,
+		.release = "run",
+		.release_fd = run->program->release_fd,
+		.entry = run->program->entry,
+		.mode = WORKER_MODE_SCRIPT,
+		.policy = run->program->policy,
+		.arguments = arguments,
+		.argument_count = count,
+		.uid_slot = -1,
+		.startup_ms = CONFINED_MS,
+		.idle_ms = (uint32_t)run->program->manifest->idle_ms,
+		.stdio = {run->stdio[0], run->stdio[1], run->stdio[2]},
+	};
+	result = instance_start(
+		&run->supervisor->factory, &spec, &run_events, run, &run->instance, error);
+	/* Only the worker holds them now, so that their other ends see its end. */
+	for (size_t i = 0; i < ARRAY_LENGTH(run->stdio); i++)
+		close_fd(&run->stdio[i]);
+	if (result == 0)
+		supervisor_watch(run->supervisor);
+	return result;
+}
+
+static void unpacked(
+	void *data, int result, const struct unpack_result *what, const struct error *why)
+{
+	struct run *run = data;
+	struct error error = {0};
+	run->job = NULL;
+	if (result < 0) {
+		fail(run, why);
+		return;
+	}
+	run->staging = what->staging;
+	int folder = fcntl(run->staging.fd, F_DUPFD_CLOEXEC, 3);
+	if (folder < 0)
+		result = error_errno(&error, errno, "cannot open the program's folder");
+	if (result == 0)
+		result = program_of_folder(folder, "run",
+			json_string_value(json_object_get(run->request, "entry")),
+			take_pointer(run->policy), "run", &run->program, &error);
+	if (result == 0)
+		result = start_worker(run, &error);
+	if (result < 0) {
+		fail(run, &error);
+		return;
+	}
+	if (run->connection)
+		control_item(run->connection, json_pack("{s:{s:s}}", "started", "name", run->name));
+}
+
+/* ---- the client ---- */
+
+static void client_gone(void *data)
+{
+	struct run *run = data;
+	run->connection = NULL;
+	if (run->instance)
+		instance_kill(run->instance, END_OPERATOR, "its client is gone");
+	else
+		run_free(run);
+}
+
+/* `signal`: what a terminal or a CI system sends to end a program. */
+static void client_message(void *data, const json_t *message)
+{
+	struct run *run = data;
+	const char *verb = json_string_value(json_object_get(message, "verb"));
+	json_int_t number = json_integer_value(json_object_get(message, "number"));
+	if (verb == NULL || strcmp(verb, "signal") != 0 || run->instance == NULL)
+		return;
+	if (number == SIGKILL)
+		instance_kill(run->instance, END_OPERATOR, "killed");
+	else if (number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT)
+		instance_drain(run->instance, STOP_GRACE_MS, END_OPERATOR);
+}
+
+static const struct control_hold run_hold = {client_gone, client_message};
+
+static int take_policy(const json_t *request, struct policy **ret_policy, struct error *error)
+{
+	const char *text = json_string_value(json_object_get(request, "policy"));
+	const char *file = json_string_value(json_object_get(request, "policy_file"));
+	if (text)
+		return policy_parse(text, strlen(text), file ? file : "policy", ret_policy, error);
+	*ret_policy = policy_default();
+	return *ret_policy ? 0 : error_set(error, ENOMEM, "no memory for a policy");
+}
+
+static unsigned count_runs(const struct supervisor *supervisor)
+{
+	unsigned count = 0;
+	for (const struct run *run = supervisor->runs; run; run = run->next)
+		count++;
+	return count;
+}
+
+static int begin(struct run *run, const json_t *request, int archive_fd, struct error *error)
+{
+	const char *name = json_string_value(json_object_get(request, "name"));
+	if (name && policy_check_name(name, error) < 0)
+		return -EINVAL;
+	if (name)
+		snprintf(run->name, sizeof run->name, "%s", name);
+	else
+		snprintf(run->name, sizeof run->name, "run-%u", ++run->supervisor->last_run);
+	if (count_runs(run->supervisor) > RUNS_MAX)
+		return error_set(error, EBUSY, "%d programs run already", RUNS_MAX);
+	int result = take_policy(request, &run->policy, error);
+	if (result == 0)
+		result = unpack_job_start(
+			run->supervisor, archive_fd, true, unpacked, run, &run->job, error);
+	return result;
+}
+
+void run_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count)
+{
+	struct error error = {0};
+	struct run *run = calloc(1, sizeof *run);
+	(void)fd_count;
+	if (run == NULL) {
+		control_fail(
+			connection, "no-memory", CONTROL_EXIT_TOOL, "tenantd is out of memory");
+		return;
+	}
+	run->supervisor = control_data(connection);
+	run->next = run->supervisor->runs;
+	run->supervisor->runs = run;
+	run->connection = connection;
+	run->request = json_incref((json_t *)request);
+	run->staging = STORE_STAGING_NONE;
+	for (size_t i = 0; i < ARRAY_LENGTH(run->stdio); i++)
+		run->stdio[i] = take_fd(&fds[i + 1]);
+	if (begin(run, request, fds[0], &error) < 0) {
+		fail(run, &error);
+		return;
+	}
+	control_hold(connection, &run_hold, run, 0);
+}
+
+/* ---- all of them ---- */
+
+void run_stop_all(struct supervisor *supervisor, bool at_once)
+{
+	struct run *next;
+	for (struct run *run = supervisor->runs; run; run = next) {
+		next = run->next;
+		if (run->instance == NULL)
+			fail(run, &(struct error){ECANCELED, "tenantd ends"});
+		else if (at_once)
+			instance_kill(run->instance, END_OPERATOR, "killed: tenantd ends");
+		else
+			instance_drain(run->instance, STOP_GRACE_MS, END_OPERATOR);
+	}
+}
+
+bool run_watch_cpu(struct supervisor *supervisor)
+{
+	bool busy = false;
+	for (struct run *run = supervisor->runs; run; run = run->next)
+		busy |= run->instance && instance_watch_cpu(run->instance);
+	return busy;
+}
+
+void run_free_all(struct supervisor *supervisor)
+{
+	while (supervisor->runs) {
+		supervisor->runs->connection = NULL;
+		run_free(supervisor->runs);
+	}
+}

@@ -1,0 +1,19 @@
+/* One-off programs (`tenantctl run`): an archive unpacked for this once, a worker with
+ * the client's own stdin, stdout and stderr, and nothing left of it afterwards. It dies
+ * with the client's connection. */
+#pragma once
+
+#include "daemon/control.h"
+#include "daemon/supervisor.h"
+
+#define RUNS_MAX 64
+
+/* The verb `run`. Descriptors: archive, stdin, stdout, stderr. */
+void run_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+/* Ends all: at once, or after a moment to finish. */
+void run_stop_all(struct supervisor *supervisor, bool at_once);
+/* The CPU backstop. True when one is busy. */
+bool run_watch_cpu(struct supervisor *supervisor);
+/* Frees all that are left. */
+void run_free_all(struct supervisor *supervisor);

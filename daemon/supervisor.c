@@ -1,0 +1,587 @@
+#include "daemon/supervisor.h"
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/escape.h"
+#include "common/log.h"
+#include "daemon/kernel.h"
+#include "daemon/notify.h"
+#include "daemon/run.h"
+#include "daemon/verbs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CLEAN_MS 5000         /* for what an earlier daemon left to die */
+#define KILL_MARGIN_MS 1000   /* after the longest grace */
+#define SAVE_RETRY_US 5000000 /* after the state file could not be written */
+#define WATCH_BUSY_US 1000000
+#define WATCH_IDLE_US 5000000
+
+/* ---- tenants ---- */
+
+struct tenant *supervisor_find(const struct supervisor *supervisor, const char *name)
+{
+	for (size_t i = 0; i < supervisor->tenant_count; i++)
+		if (strcmp(supervisor->tenants[i]->record.name, name) == 0)
+			return supervisor->tenants[i];
+	return NULL;
+}
+
+int supervisor_add(struct supervisor *supervisor, const struct state_tenant *record,
+	struct tenant **ret_tenant, struct error *error)
+{
+	size_t place = supervisor->tenant_count;
+	if (place == STATE_TENANTS_MAX)
+		return error_set(error, EUSERS,
+			"there are %d tenants already, no more are possible", STATE_TENANTS_MAX);
+	struct tenant *tenant = calloc(1, sizeof *tenant);
+	if (tenant == NULL)
+		return error_set(error, ENOMEM, "no memory for a tenant");
+	tenant->supervisor = supervisor;
+	tenant->record = *record;
+	tenant->machine.state = record->release[0] ? TENANT_STOPPED : TENANT_NEW;
+	int result = tenant_log_new(
+		supervisor->event, supervisor->log_fd, record->name, &tenant->log, error);
+	if (result < 0) {
+		free(tenant);
+		return result;
+	}
+	while (place > 0 && strcmp(supervisor->tenants[place - 1]->record.name, record->name) > 0) {
+		supervisor->tenants[place] = supervisor->tenants[place - 1];
+		place--;
+	}
+	supervisor->tenants[place] = tenant;
+	supervisor->tenant_count++;
+	*ret_tenant = tenant;
+	return 0;
+}
+
+void supervisor_remove(struct supervisor *supervisor, struct tenant *tenant)
+{
+	char name[CONTROL_NAME_MAX + 1];
+	size_t place = 0;
+	while (supervisor->tenants[place] != tenant)
+		place++;
+	supervisor->tenant_count--;
+	memmove(supervisor->tenants + place, supervisor->tenants + place + 1,
+		(supervisor->tenant_count - place) * sizeof *supervisor->tenants);
+	snprintf(name, sizeof name, "%s", tenant->record.name);
+	tenant_free(tenant);
+	tenant_log_delete(supervisor->log_fd, name);
+	supervisor_changed(supervisor, true);
+	supervisor_check_end(supervisor);
+}
+
+int64_t supervisor_free_slot(const struct supervisor *supervisor)
+{
+	const uint32_t most = factory_tenant_slots(&supervisor->factory);
+	for (uint32_t slot = 0; slot < most && slot <= supervisor->tenant_count; slot++) {
+		bool used = false;
+		for (size_t i = 0; i < supervisor->tenant_count && !used; i++)
+			used = supervisor->tenants[i]->record.uid_slot == slot;
+		if (!used)
+			return slot;
+	}
+	return -EUSERS;
+}
+
+/* ---- what is done when the loop is idle ---- */
+
+int supervisor_save(struct supervisor *supervisor, struct error *error)
+{
+	static const struct state_tenant *records[STATE_TENANTS_MAX];
+	size_t count = 0;
+	for (size_t i = 0; i < supervisor->tenant_count; i++)
+		if (supervisor->tenants[i]->record.release[0])
+			records[count++] = &supervisor->tenants[i]->record;
+	int result = state_write(supervisor->state_fd, records, count, error);
+	if (result == 0)
+		supervisor->save_wanted = false;
+	return result;
+}
+
+static size_t keep_release(const char **keep, size_t count, const char *release)
+{
+	if (store_id_valid(release))
+		keep[count++] = release;
+	return count;
+}
+
+static size_t keep_releases_of(const struct tenant *tenant, const char **keep, size_t count)
+{
+	count = keep_release(keep, count, tenant->record.release);
+	if (tenant->candidate)
+		count = keep_release(keep, count, tenant->candidate->program->release);
+	if (tenant->current)
+		count = keep_release(keep, count, tenant->current->release);
+	if (tenant->next)
+		count = keep_release(keep, count, tenant->next->release);
+	for (size_t i = 0; i < TENANT_DRAINING_MAX; i++)
+		if (tenant->draining[i])
+			count = keep_release(keep, count, tenant->draining[i]->release);
+	return count;
+}
+
+static void prune(struct supervisor *supervisor)
+{
+	struct error error = {0};
+	const size_t most = supervisor->tenant_count * (4 + TENANT_DRAINING_MAX) + 1;
+	cleanup_free const char **keep = calloc(most, sizeof *keep);
+	size_t count = 0;
+	if (keep == NULL)
+		return;
+	for (size_t i = 0; i < supervisor->tenant_count; i++)
+		count = keep_releases_of(supervisor->tenants[i], keep, count);
+	int removed = store_prune(supervisor->store, keep, count, &error);
+	if (removed < 0)
+		log_warn("event=prune-failed message=\"%s\"", escape_for_log(error.message));
+	else if (removed > 0)
+		log_debug("event=pruned releases=%d", removed);
+	supervisor->prune_wanted = false;
+}
+
+static void tell_status(struct supervisor *supervisor)
+{
+	unsigned counts[TENANT_STATE_COUNT] = {0};
+	char text[512];
+	size_t length =
+		(size_t)snprintf(text, sizeof text, "%zu tenants", supervisor->tenant_count);
+	for (size_t i = 0; i < supervisor->tenant_count; i++)
+		counts[supervisor->tenants[i]->machine.state]++;
+	for (int state = 0; state < TENANT_STATE_COUNT; state++)
+		if (counts[state] && length < sizeof text)
+			length += (size_t)snprintf(text + length, sizeof text - length, ", %u %s",
+				counts[state], tenant_state_name(state));
+	notify_status(text);
+}
+
+static int when_idle(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct supervisor *supervisor = data;
+	struct error error = {0};
+	(void)usec;
+	if (supervisor->save_wanted && supervisor_save(supervisor, &error) < 0) {
+		/* A full disk can be waited out: what runs goes on. */
+		log_error("event=save-failed message=\"%s\"", escape_for_log(error.message));
+		sd_event_source_set_time_relative(source, SAVE_RETRY_US);
+		sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+		return 0;
+	}
+	if (supervisor->prune_wanted && supervisor->unpacks == 0)
+		prune(supervisor);
+	if (!supervisor->stopping)
+		tell_status(supervisor);
+	return 0;
+}
+
+void supervisor_changed(struct supervisor *supervisor, bool with_prune)
+{
+	supervisor->save_wanted = true;
+	supervisor->prune_wanted |= with_prune;
+	if (supervisor->settle == NULL)
+		return;
+	/* Not in the way of a start: that is what most changes come from. */
+	sd_event_source_set_time_relative(supervisor->settle, 5000);
+	sd_event_source_set_enabled(supervisor->settle, SD_EVENT_ONESHOT);
+}
+
+static int watch_cpu(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct supervisor *supervisor = data;
+	bool busy = run_watch_cpu(supervisor);
+	(void)usec;
+	for (size_t i = 0; i < supervisor->tenant_count; i++)
+		busy |= tenant_watch_cpu(supervisor->tenants[i]);
+	if (supervisor->factory.instances == NULL)
+		return 0; /* supervisor_watch starts it again */
+	sd_event_source_set_time_relative(source, busy ? WATCH_BUSY_US : WATCH_IDLE_US);
+	sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+void supervisor_watch(struct supervisor *supervisor)
+{
+	int enabled = SD_EVENT_OFF;
+	if (supervisor->watch == NULL ||
+		sd_event_source_get_enabled(supervisor->watch, &enabled) > 0)
+		return;
+	sd_event_source_set_time_relative(supervisor->watch, WATCH_IDLE_US);
+	sd_event_source_set_enabled(supervisor->watch, SD_EVENT_ONESHOT);
+}
+
+/* ---- the end ---- */
+
+void supervisor_check_end(struct supervisor *supervisor)
+{
+	if (!supervisor->stopping || supervisor->runs)
+		return;
+	for (size_t i = 0; i < supervisor->tenant_count; i++)
+		if (!tenant_is_empty(supervisor->tenants[i]))
+			return;
+	sd_event_exit(supervisor->event, 0);
+}
+
+static void kill_all(struct supervisor *supervisor)
+{
+	run_stop_all(supervisor, true);
+	for (size_t i = 0; i < supervisor->tenant_count; i++)
+		tenant_kill(supervisor->tenants[i]);
+	supervisor_check_end(supervisor);
+}
+
+/* First everything that is left dies; if even that is not noticed, the end comes without. */
+static int stop_deadline(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct supervisor *supervisor = data;
+	static bool killed;
+	(void)usec;
+	if (killed) {
+		log_warn("event=stop-forced message=\"workers did not die in time\"");
+		return sd_event_exit(supervisor->event, 0);
+	}
+	killed = true;
+	kill_all(supervisor);
+	sd_event_source_set_time_relative(source, 2000000);
+	sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+static void begin_stop(struct supervisor *supervisor)
+{
+	uint64_t grace_ms = 5000;
+	supervisor->stopping = true;
+	control_set_stopping(supervisor->control);
+	notify_stopping();
+	log_info("event=stopping tenants=%zu", supervisor->tenant_count);
+	for (size_t i = supervisor->tenant_count; i > 0; i--) {
+		struct tenant *tenant = supervisor->tenants[i - 1];
+		if (tenant->program && tenant->program->manifest->grace_ms > grace_ms)
+			grace_ms = tenant->program->manifest->grace_ms;
+		tenant_handle(tenant, TENANT_EVENT_STOP, "tenantd ends");
+	}
+	run_stop_all(supervisor, false);
+	sd_event_add_time_relative(supervisor->event, &supervisor->stop_deadline, CLOCK_MONOTONIC,
+		(grace_ms + KILL_MARGIN_MS) * 1000, 0, stop_deadline, supervisor);
+	supervisor_check_end(supervisor);
+}
+
+void supervisor_stop(struct supervisor *supervisor)
+{
+	if (!supervisor->stopping)
+		begin_stop(supervisor);
+	else
+		kill_all(supervisor);
+}
+
+void supervisor_reload(struct supervisor *supervisor)
+{
+	if (supervisor->stopping)
+		return;
+	notify_reloading();
+	log_info("event=reloading");
+	for (size_t i = supervisor->tenant_count; i > 0; i--) {
+		struct tenant *tenant = supervisor->tenants[i - 1];
+		struct error error = {0};
+		struct policy *policy;
+		char file[256];
+		if (program_policy(supervisor->policy_fd, tenant->record.name, &policy, file,
+			    &error) < 0) {
+			log_error("event=policy-kept tenant=%s message=\"%s\"", tenant->record.name,
+				escape_for_log(error.message));
+			continue;
+		}
+		tenant_new_policy(tenant, policy, file);
+	}
+	notify_ready("Policies read again");
+}
+
+/* ---- signals ---- */
+
+static int end_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	(void)source;
+	log_info("event=signal number=%u pid=%u", info->ssi_signo, info->ssi_pid);
+	supervisor_stop(data);
+	return 0;
+}
+
+static int hangup_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	(void)source;
+	(void)info;
+	supervisor_reload(data);
+	return 0;
+}
+
+/* Reaps children that nobody knows: orphans, when the daemon is PID 1, and what a zygote
+ * forked and then could not finish. Known ones are reaped by their own handlers, which
+ * come first. */
+static int child_signal(sd_event_source *source, const struct signalfd_siginfo *unused, void *data)
+{
+	struct supervisor *supervisor = data;
+	(void)source;
+	(void)unused;
+	for (;;) {
+		siginfo_t info = {0};
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+			return 0;
+		/* A worker whose SPAWNED has not been read yet must wait for that. */
+		if (factory_owns(&supervisor->factory, info.si_pid) ||
+			factory_expects_children(&supervisor->factory))
+			return 0;
+		waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
+	}
+}
+
+static int add_signals(struct supervisor *supervisor)
+{
+	sd_event *event = supervisor->event;
+	sd_event_source *children;
+	const int procmask = SD_EVENT_SIGNAL_PROCMASK;
+	signal(SIGPIPE, SIG_IGN);
+	int result = sd_event_add_signal(event, NULL, SIGTERM | procmask, end_signal, supervisor);
+	if (result >= 0)
+		result =
+			sd_event_add_signal(event, NULL, SIGINT | procmask, end_signal, supervisor);
+	if (result >= 0)
+		result = sd_event_add_signal(
+			event, NULL, SIGHUP | procmask, hangup_signal, supervisor);
+	if (result >= 0)
+		result = sd_event_add_signal(
+			event, &children, SIGCHLD | procmask, child_signal, supervisor);
+	if (result < 0)
+		return result;
+	sd_event_source_set_floating(children, 1);
+	sd_event_source_set_priority(children, SD_EVENT_PRIORITY_IDLE);
+	sd_event_source_unref(children);
+	return 0;
+}
+
+/* ---- the start ---- */
+
+static int open_loop(struct supervisor *supervisor, struct error *error)
+{
+	struct rlimit files;
+	/* A tenant needs about six descriptors. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	int result = sd_event_new(&supervisor->event);
+	if (result >= 0)
+		result = add_signals(supervisor);
+	if (result >= 0)
+		result = sd_event_add_time_relative(supervisor->event, &supervisor->settle,
+			CLOCK_MONOTONIC, 0, 1000, when_idle, supervisor);
+	if (result >= 0)
+		result = sd_event_source_set_priority(supervisor->settle, SD_EVENT_PRIORITY_IDLE);
+	if (result >= 0)
+		result = sd_event_source_set_enabled(supervisor->settle, SD_EVENT_OFF);
+	if (result >= 0)
+		result = sd_event_add_time_relative(supervisor->event, &supervisor->watch,
+			CLOCK_MONOTONIC, 0, 500000, watch_cpu, supervisor);
+	if (result >= 0)
+		result = sd_event_source_set_enabled(supervisor->watch, SD_EVENT_OFF);
+	return result < 0 ? error_errno(error, result, "cannot make an event loop") : 0;
+}
+
+static int open_folder(int parent, const char *path, mode_t mode, struct error *error)
+{
+	if (mkdirat(parent, path, mode) < 0 && errno != EEXIST)
+		return error_errno(error, errno, "cannot make the folder %s", path);
+	int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_errno(error, errno, "cannot open the folder %s", path) : fd;
+}
+
+/* The store holds the lock that keeps a second daemon out, and removes releases that
+ * were half made. */
+static int open_store(struct supervisor *supervisor, struct error *error)
+{
+	int result = store_open(supervisor->options->state_folder, &supervisor->store, error);
+	if (result < 0)
+		return result;
+	supervisor->state_fd = store_state_fd(supervisor->store);
+	supervisor->log_fd = open_folder(supervisor->state_fd, "logs", 0750, error);
+	if (supervisor->log_fd < 0)
+		return supervisor->log_fd;
+	supervisor->policy_fd =
+		open_folder(AT_FDCWD, supervisor->options->policy_folder, 0755, error);
+	return supervisor->policy_fd < 0 ? supervisor->policy_fd : 0;
+}
+
+/* Two daemons with different state folders must not clean up after each other: the name
+ * of the base group comes from the folder's identity. */
+static void cgroup_base_name(const struct supervisor *supervisor, char name[64])
+{
+	struct stat status;
+	if (supervisor->options->cgroup_name)
+		snprintf(name, 64, "%s", supervisor->options->cgroup_name);
+	else if (strcmp(supervisor->options->state_folder, "/var/lib/tenantd") == 0 ||
+		 fstat(supervisor->state_fd, &status) < 0)
+		snprintf(name, 64, "tenantd");
+	else
+		snprintf(name, 64, "tenantd-%llx-%llx", (unsigned long long)status.st_dev,
+			(unsigned long long)status.st_ino);
+}
+
+static int open_cgroups(struct supervisor *supervisor, struct error *error)
+{
+	char name[64], text[512];
+	cgroup_base_name(supervisor, name);
+	int result = cgroup_host_open(name, false, &supervisor->cgroups, error);
+	if (result == 0)
+		result = cgroup_host_clean(supervisor->cgroups, CLEAN_MS, error);
+	if (result < 0)
+		return result;
+	cgroup_host_describe(supervisor->cgroups, text, sizeof text);
+	log_info("event=cgroups message=\"%s\"", escape_for_log(text));
+	return 0;
+}
+
+static int check_runtime(struct supervisor *supervisor, struct error *error)
+{
+	const char *folder = supervisor->options->runtime_folder;
+	snprintf(supervisor->zygote_program, sizeof supervisor->zygote_program, "%s/tenant-zygote",
+		folder);
+	snprintf(supervisor->snapshot, sizeof supervisor->snapshot, "%s/library.snapshot", folder);
+	if (access(supervisor->zygote_program, X_OK) < 0)
+		return error_errno(error, errno, "cannot run %s (--runtime says where it lies)",
+			supervisor->zygote_program);
+	if (access(supervisor->snapshot, R_OK) < 0)
+		return error_errno(error, errno, "cannot read %s (--runtime says where it lies)",
+			supervisor->snapshot);
+	return 0;
+}
+
+/* Not ready before the first zygote is: what is wrong with it is wrong with everything. */
+static int start_zygote(struct supervisor *supervisor, struct error *error)
+{
+	struct zygote_options options = zygote_defaults;
+	options.program = supervisor->zygote_program;
+	options.snapshot = supervisor->snapshot;
+	int result = factory_open(&supervisor->factory, supervisor->event, supervisor->cgroups,
+		&options, supervisor->options->uid_base, supervisor->options->uid_count, error);
+	if (result < 0)
+		return result;
+	const struct zygote *zygote = supervisor->factory.zygotes[0];
+	while (!zygote_is_ready(zygote)) {
+		result = sd_event_run(supervisor->event, UINT64_MAX);
+		if (result < 0)
+			return error_errno(error, result, "the event loop failed");
+		if (sd_event_get_state(supervisor->event) == SD_EVENT_FINISHED)
+			return error_set(error, ECANCELED, "told to end while starting");
+		if (!zygote_is_alive(zygote))
+			return error_set(error, ECHILD, "%s", zygote_last_error(zygote));
+	}
+	return stock_new(
+		&supervisor->factory, supervisor->options->warm, &supervisor->factory.stock, error);
+}
+
+/* Every tenant that should run starts; what is wrong with one does not concern others. */
+static int start_tenants(struct supervisor *supervisor, struct error *error)
+{
+	struct state state;
+	int result = state_read(supervisor->state_fd, &state, error);
+	for (size_t i = 0; result == 0 && i < state.count; i++) {
+		struct tenant *tenant;
+		result = supervisor_add(supervisor, &state.tenants[i], &tenant, error);
+		if (result < 0)
+			break;
+		tenant_load(tenant);
+	}
+	if (result == 0)
+		state_clear(&state);
+	for (size_t i = 0; result == 0 && i < supervisor->tenant_count; i++)
+		if (supervisor->tenants[i]->record.running)
+			tenant_handle(
+				supervisor->tenants[i], TENANT_EVENT_START, "tenantd started");
+	return result;
+}
+
+static int open_control(struct supervisor *supervisor, struct error *error)
+{
+	char folder[4096];
+	snprintf(folder, sizeof folder, "%s", supervisor->options->socket);
+	char *slash = strrchr(folder, '/');
+	if (slash && slash != folder) {
+		*slash = '\0';
+		if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+			return error_errno(error, errno, "cannot make the folder %s", folder);
+	}
+	return control_open(supervisor->event, supervisor->options->socket, verbs, verbs_count,
+		supervisor, &supervisor->control, error);
+}
+
+int supervisor_start(
+	struct supervisor *supervisor, const struct options *options, struct error *error)
+{
+	const uint64_t started_ms = clock_ms();
+	*supervisor = (struct supervisor){
+		.options = options,
+		.state_fd = -1,
+		.policy_fd = -1,
+		.log_fd = -1,
+		.factory.null_fd = -1,
+	};
+	int result = kernel_check(options->uid_base, options->uid_count, error);
+	if (result == 0)
+		result = check_runtime(supervisor, error);
+	if (result == 0)
+		result = open_loop(supervisor, error);
+	if (result == 0) /* from here on we are the only one */
+		result = open_store(supervisor, error);
+	if (result == 0) /* before anything new runs, whatever an earlier daemon left dies */
+		result = open_cgroups(supervisor, error);
+	if (result == 0)
+		result = start_zygote(supervisor, error);
+	if (result == 0) /* binds their listeners, too */
+		result = start_tenants(supervisor, error);
+	if (result == 0) /* last: who can ask finds everything there */
+		result = open_control(supervisor, error);
+	if (result < 0)
+		return result;
+	supervisor_changed(supervisor, true);
+	notify_ready("Serving");
+	notify_watchdog(supervisor->event);
+	log_info("event=started pid=%d tenants=%zu socket=%s ms=%llu", getpid(),
+		supervisor->tenant_count, options->socket,
+		(unsigned long long)(clock_ms() - started_ms));
+	return 0;
+}
+
+int supervisor_run(struct supervisor *supervisor, struct error *error)
+{
+	int result = sd_event_loop(supervisor->event);
+	return result < 0 ? error_errno(error, result, "the event loop failed") : 0;
+}
+
+void supervisor_finish(struct supervisor *supervisor)
+{
+	struct error error = {0};
+	if (supervisor->store && supervisor->save_wanted && supervisor->control)
+		if (supervisor_save(supervisor, &error) < 0)
+			log_error(
+				"event=save-failed message=\"%s\"", escape_for_log(error.message));
+	run_free_all(supervisor);
+	while (supervisor->tenant_count > 0)
+		tenant_free(supervisor->tenants[--supervisor->tenant_count]);
+	supervisor->factory.stock = stock_free(supervisor->factory.stock);
+	control_close(supervisor->control);
+	if (supervisor->factory.event)
+		factory_close(&supervisor->factory, 1000);
+	cgroup_host_close(supervisor->cgroups);
+	store_close(supervisor->store);
+	close_fd(&supervisor->policy_fd);
+	close_fd(&supervisor->log_fd);
+	sd_event_source_disable_unref(supervisor->settle);
+	sd_event_source_disable_unref(supervisor->watch);
+	sd_event_source_disable_unref(supervisor->stop_deadline);
+	sd_event_unref(supervisor->event);
+}

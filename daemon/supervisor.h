@@ -1,0 +1,82 @@
+/* The whole daemon: what it has, and the order of its start and end. */
+#pragma once
+
+#include "common/error.h"
+#include "daemon/control.h"
+#include "daemon/factory.h"
+#include "daemon/state.h"
+#include "daemon/stock.h"
+#include "daemon/tenant.h"
+#include "deploy/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <systemd/sd-event.h>
+
+struct options {
+	const char *state_folder;
+	const char *socket;
+	const char *policy_folder;
+	const char *runtime_folder;
+	const char *cgroup_name;
+	uint32_t warm;
+	uint32_t uid_base, uid_count;
+};
+
+struct run;
+
+struct supervisor {
+	const struct options *options;
+	char zygote_program[4096], snapshot[4096];
+	sd_event *event;
+	struct store *store;
+	int state_fd;  /* the store's */
+	int policy_fd; /* policy.d */
+	int log_fd;    /* the tenants' logs */
+	struct cgroup_host *cgroups;
+	struct factory factory;
+	struct control *control;
+	struct tenant *tenants[STATE_TENANTS_MAX]; /* in the order of their names */
+	size_t tenant_count;
+	struct run *runs; /* one-off programs, daemon/run.c */
+	unsigned unpacks; /* archives that are being unpacked */
+	unsigned last_run;
+	bool stopping, save_wanted, prune_wanted;
+	sd_event_source *settle; /* saves, prunes, tells the service manager, when idle */
+	sd_event_source *watch;  /* the CPU backstop */
+	sd_event_source *stop_deadline;
+};
+
+/* The start, in its order. ERROR says in one sentence what is missing. */
+int supervisor_start(
+	struct supervisor *supervisor, const struct options *options, struct error *error);
+/* Serves until it is told to end; all tenants have ended then. */
+int supervisor_run(struct supervisor *supervisor, struct error *error);
+/* Frees everything, whatever of it there is. */
+void supervisor_finish(struct supervisor *supervisor);
+
+/* Begins the end: drains every tenant. A second call kills. */
+void supervisor_stop(struct supervisor *supervisor);
+/* Reads all policies again; what is wrong with one leaves that tenant as it is. */
+void supervisor_reload(struct supervisor *supervisor);
+
+struct tenant *supervisor_find(const struct supervisor *supervisor, const char *name);
+/* A tenant of this name, in state NEW, with a log and user ids. -EUSERS when full. */
+int supervisor_add(struct supervisor *supervisor, const struct state_tenant *record,
+	struct tenant **ret_tenant, struct error *error);
+/* The tenant is no more; frees it. */
+void supervisor_remove(struct supervisor *supervisor, struct tenant *tenant);
+
+/* A user id range that no tenant has, or -EUSERS. */
+int64_t supervisor_free_slot(const struct supervisor *supervisor);
+
+/* Writes the state file now. */
+int supervisor_save(struct supervisor *supervisor, struct error *error);
+/* As soon as the loop is idle: write the state file, tell the service manager; PRUNE:
+ * remove releases that nobody uses. */
+void supervisor_changed(struct supervisor *supervisor, bool prune);
+/* Looks whether the end has come: call when something has ended. */
+void supervisor_check_end(struct supervisor *supervisor);
+/* Makes sure that the CPU backstop runs: call when something has started. */
+void supervisor_watch(struct supervisor *supervisor);

@@ -1,0 +1,286 @@
+#include "deploy/store.h"
+
+#include "common/cleanup.h"
+#include "common/file.h"
+#include "deploy/limits.h"
+#include "deploy/store_private.h"
+#include "deploy/tree.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+static int open_folder(int dir_fd, const char *path)
+{
+	return openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Opens PATH below DIR_FD, made with mode 0700 if it is missing. */
+static int make_folder(int dir_fd, const char *path, int *ret_fd, struct error *error)
+{
+	if (mkdirat(dir_fd, path, 0700) == 0) {
+		int result = file_sync_folder_of(dir_fd, path);
+		if (result < 0)
+			return error_errno(error, result, "cannot make %s durable", path);
+	} else if (errno != EEXIST) {
+		return error_errno(error, errno, "cannot make the folder %s", path);
+	}
+	*ret_fd = open_folder(dir_fd, path);
+	if (*ret_fd < 0)
+		return error_errno(error, errno, "cannot open the folder %s", path);
+	return 0;
+}
+
+/* One daemon for each state folder. An fcntl lock, unlike flock, is not inherited by
+ * children and so ends with this very process. */
+static int take_lock(struct store *store, const char *state_dir, struct error *error)
+{
+	store->lock = openat(store->state, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (store->lock < 0)
+		return error_errno(error, errno, "cannot open %s/lock", state_dir);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fcntl(store->lock, F_SETLK, &lock) == 0)
+		return 0;
+	if (errno != EACCES && errno != EAGAIN)
+		return error_errno(error, errno, "cannot lock %s/lock", state_dir);
+	struct flock owner = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fcntl(store->lock, F_GETLK, &owner) < 0 || owner.l_type == F_UNLCK)
+		owner.l_pid = 0;
+	return error_set(error, EBUSY,
+		"%s is in use by another tenantd (pid %d): stop that one, or give this one a "
+		"state folder of its own",
+		state_dir, (int)owner.l_pid);
+}
+
+static int empty_staging(struct store *store, struct error *error)
+{
+	int own = open_folder(store->staging, ".");
+	cleanup_closedir DIR *dir = own < 0 ? NULL : fdopendir(own);
+	if (!dir)
+		return error_errno(error, errno, "cannot read the staging folder");
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		int result = tree_remove(store->staging, entry->d_name);
+		if (result < 0)
+			return error_errno(
+				error, result, "cannot remove staging/%s", entry->d_name);
+	}
+	return 0;
+}
+
+static int store_set_up(struct store *store, const char *state_dir, struct error *error)
+{
+	int result = make_folder(AT_FDCWD, state_dir, &store->state, error);
+	if (result == 0)
+		result = take_lock(store, state_dir, error);
+	if (result == 0)
+		result = make_folder(store->state, "releases", &store->releases, error);
+	if (result == 0)
+		result = make_folder(store->state, "staging", &store->staging, error);
+	if (result == 0)
+		result = empty_staging(store, error);
+	return result;
+}
+
+int store_open(const char *state_dir, struct store **ret_store, struct error *error)
+{
+	struct store *store = malloc(sizeof *store);
+	if (!store)
+		return error_errno(error, ENOMEM, "cannot open %s", state_dir);
+	*store = (struct store){.state = -1, .releases = -1, .staging = -1, .lock = -1};
+	int result = store_set_up(store, state_dir, error);
+	if (result < 0) {
+		store_close(store);
+		return result;
+	}
+	*ret_store = store;
+	return 0;
+}
+
+struct store *store_close(struct store *store)
+{
+	if (!store)
+		return NULL;
+	close_fd(&store->staging);
+	close_fd(&store->releases);
+	close_fd(&store->state);
+	close_fd(&store->lock);
+	free(store);
+	return NULL;
+}
+
+int store_state_fd(const struct store *store)
+{
+	return store->state;
+}
+
+int store_stage(struct store *store, struct store_staging *ret_staging, struct error *error)
+{
+	struct store_staging staging = STORE_STAGING_NONE;
+	unsigned char random[8];
+	if (getrandom(random, sizeof random, 0) != sizeof random)
+		return error_errno(error, errno, "cannot name a staging folder");
+	for (size_t i = 0; i < sizeof random; i++)
+		snprintf(staging.name + 2 * i, 3, "%02x", random[i]);
+	if (mkdirat(store->staging, staging.name, 0700) < 0)
+		return error_errno(error, errno, "cannot make a staging folder");
+	staging.fd = open_folder(store->staging, staging.name);
+	if (staging.fd < 0) {
+		int code = errno;
+		unlinkat(store->staging, staging.name, AT_REMOVEDIR);
+		return error_errno(error, code, "cannot open a staging folder");
+	}
+	*ret_staging = staging;
+	return 0;
+}
+
+int store_commit(struct store *store, struct store_staging *staging, char ret_id[STORE_ID_SIZE],
+	struct error *error)
+{
+	char id[STORE_ID_SIZE];
+	int result = tree_hash(staging->fd, true, id, error);
+	if (result < 0)
+		return result;
+
+	/* rename(2) never replaces a folder that is not empty, and no release is empty:
+	 * an existing release stays what it is. */
+	bool moved = renameat(store->staging, staging->name, store->releases, id) == 0;
+	if (!moved && errno != EEXIST && errno != ENOTEMPTY)
+		return error_errno(error, errno, "cannot store the release %.12s", id);
+	/* Also for a release that was there: its rename may not be on the disk yet. */
+	if (fsync(store->releases) < 0)
+		return error_errno(error, errno, "cannot make the release %.12s durable", id);
+	if (moved) {
+		close_fd(&staging->fd);
+		staging->name[0] = '\0';
+	} else {
+		store_discard(store, staging);
+	}
+	memcpy(ret_id, id, sizeof id);
+	return 0;
+}
+
+void store_discard(struct store *store, struct store_staging *staging)
+{
+	if (staging->fd < 0)
+		return;
+	close_fd(&staging->fd);
+	/* What cannot be removed now is removed by the next store_open. */
+	(void)tree_remove(store->staging, staging->name);
+	staging->name[0] = '\0';
+}
+
+bool store_id_valid(const char *id)
+{
+	return strlen(id) == STORE_ID_LENGTH && strspn(id, "0123456789abcdef") == STORE_ID_LENGTH;
+}
+
+int store_release_open(struct store *store, const char *id, struct error *error)
+{
+	if (!store_id_valid(id))
+		return error_set(
+			error, EINVAL, "a release's id is %d hexadecimal digits", STORE_ID_LENGTH);
+	int fd = openat(store->releases, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return error_set(error, ENOENT, "there is no release %.12s", id);
+	if (fd < 0)
+		return error_errno(error, errno, "cannot open the release %.12s", id);
+	return fd;
+}
+
+int store_release_manifest(int dir_fd, char **ret_text, size_t *ret_length, struct error *error)
+{
+	struct stat status;
+	if (fstatat(dir_fd, DEPLOY_MANIFEST, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_errno(error, errno, "cannot open %s", DEPLOY_MANIFEST);
+	if (!S_ISREG(status.st_mode))
+		return error_set(error, EINVAL, "%s is not a file", DEPLOY_MANIFEST);
+	return file_read(dir_fd, DEPLOY_MANIFEST, DEPLOY_MANIFEST_MAX, ret_text, ret_length, error);
+}
+
+int store_verify(struct store *store, const char *id, struct error *error)
+{
+	cleanup_close int fd = store_release_open(store, id, error);
+	if (fd < 0)
+		return fd;
+	char found[STORE_ID_SIZE];
+	int result = tree_hash(fd, false, found, error);
+	if (result < 0)
+		return result;
+	if (strcmp(found, id) != 0)
+		return error_set(error, EUCLEAN,
+			"the release %.12s is damaged: its files have the hash %.12s", id, found);
+	return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, STORE_ID_SIZE);
+}
+
+int store_list(struct store *store, char (**ret_ids)[STORE_ID_SIZE], size_t *ret_count,
+	struct error *error)
+{
+	int own = open_folder(store->releases, ".");
+	cleanup_closedir DIR *dir = own < 0 ? NULL : fdopendir(own);
+	if (!dir)
+		return error_errno(error, errno, "cannot read the releases");
+	cleanup_free char (*ids)[STORE_ID_SIZE] = NULL;
+	size_t count = 0, room = 0;
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		if (!store_id_valid(entry->d_name))
+			continue;
+		if (count == room) {
+			room = room ? room * 2 : 64;
+			void *larger = reallocarray(ids, room, sizeof *ids);
+			if (!larger)
+				return error_errno(error, ENOMEM, "cannot list the releases");
+			ids = larger;
+		}
+		memcpy(ids[count++], entry->d_name, STORE_ID_SIZE);
+	}
+	if (count > 0)
+		qsort(ids, count, sizeof *ids, compare_ids);
+	*ret_ids = take_pointer(ids);
+	*ret_count = count;
+	return 0;
+}
+
+static bool is_kept(const char *id, const char *const *keep, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(id, keep[i]) == 0)
+			return true;
+	return false;
+}
+
+int store_prune(
+	struct store *store, const char *const *keep, size_t keep_count, struct error *error)
+{
+	cleanup_free char (*ids)[STORE_ID_SIZE] = NULL;
+	size_t count;
+	int result = store_list(store, &ids, &count, error);
+	int removed = 0;
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		if (is_kept(ids[i], keep, keep_count))
+			continue;
+		/* Out of sight in one step; what kill -9 leaves of it in staging is
+		 * removed at the next start. */
+		char name[NAME_MAX];
+		snprintf(name, sizeof name, "prune-%s", ids[i]);
+		(void)tree_remove(store->staging, name);
+		if (renameat(store->releases, ids[i], store->staging, name) < 0)
+			return error_errno(error, errno, "cannot remove the release %.12s", ids[i]);
+		result = tree_remove(store->staging, name);
+		if (result < 0)
+			return error_errno(
+				error, result, "cannot remove the release %.12s", ids[i]);
+		removed++;
+	}
+	if (result == 0 && removed > 0 && fsync(store->releases) < 0)
+		return error_errno(error, errno, "cannot make the removal of releases durable");
+	return result < 0 ? result : removed;
+}

@@ -1,0 +1,74 @@
+/* The releases on disk, below the state folder of the daemon:
+ *
+ *   STATE/releases/<id>/   the files of one release, mode 0444, folders 0555
+ *   STATE/staging/<name>/  a release in the making; thrown away at the next start
+ *   STATE/lock             held (fcntl) by the one daemon that uses the folder
+ *
+ * The id of a release is the SHA-256 of its canonical listing (each path with its size
+ * and the SHA-256 of its content), so the same files are the same release, stored once.
+ * A release appears under its id by one rename after all of it is on the disk, and
+ * disappears by one rename too: kill -9 or a power cut at any moment leaves either the
+ * whole release or none. Nothing here is for several threads. */
+#pragma once
+
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_ID_LENGTH 64 /* lower-case hexadecimal digits */
+#define STORE_ID_SIZE (STORE_ID_LENGTH + 1)
+#define STORE_STAGING_SIZE 32
+
+struct store;
+
+/* A release in the making: a fresh folder of mode 0700 below STATE/staging. */
+struct store_staging {
+	int fd; /* the folder, close-on-exec; -1 when there is none */
+	char name[STORE_STAGING_SIZE];
+};
+
+#define STORE_STAGING_NONE ((struct store_staging){.fd = -1})
+
+/* Opens the store in STATE_DIR; makes the folders (0700) that are missing, and removes
+ * what an earlier daemon left in staging. -EBUSY when another process has it open. */
+int store_open(const char *state_dir, struct store **ret_store, struct error *error);
+/* Takes NULL; returns NULL. */
+struct store *store_close(struct store *store);
+
+/* The state folder itself, for the daemon's own files in it. Stays the store's. */
+int store_state_fd(const struct store *store);
+
+/* ---- making a release: unpack.h does these three in a process of its own ---- */
+
+int store_stage(struct store *store, struct store_staging *ret_staging, struct error *error);
+/* Hashes what is in STAGING, makes it read-only and durable, and gives it its id. If a
+ * release of this id exists already, that one stays. On success STAGING is closed and
+ * emptied; on failure it is as it was, to be discarded. Refuses anything that is
+ * not a regular file or a folder. Blocks on the disk. */
+int store_commit(struct store *store, struct store_staging *staging, char ret_id[STORE_ID_SIZE],
+	struct error *error);
+/* Removes STAGING and all in it; nothing to do when fd is -1. */
+void store_discard(struct store *store, struct store_staging *staging);
+
+/* ---- reading ---- */
+
+/* True for 64 lower-case hexadecimal digits. All functions below refuse other ids. */
+bool store_id_valid(const char *id);
+/* Opens the folder of a release (O_RDONLY | O_DIRECTORY; fit for open_tree(2) with
+ * AT_EMPTY_PATH). Returns the descriptor, the caller's; -ENOENT when there is none. */
+int store_release_open(struct store *store, const char *id, struct error *error);
+/* Reads DIR_FD's tenant.json (a release's folder from store_release_open, or a staging
+ * folder) into memory that the caller frees, NUL-terminated. -ENOENT when the release
+ * has none: the defaults hold. */
+int store_release_manifest(int dir_fd, char **ret_text, size_t *ret_length, struct error *error);
+/* Hashes the release again. -EUCLEAN when its content is not what its id says. */
+int store_verify(struct store *store, const char *id, struct error *error);
+/* The ids of all releases, sorted; one allocation, that the caller frees. */
+int store_list(struct store *store, char (**ret_ids)[STORE_ID_SIZE], size_t *ret_count,
+	struct error *error);
+/* Removes every release that is not among the COUNT ids of KEEP. Not to be called while
+ * an unpack is under way, whose release nobody keeps yet. A release whose files are
+ * mounted somewhere stays usable there. Returns how many were removed. */
+int store_prune(struct store *store, const char *const *keep, size_t count, struct error *error);

@@ -1,0 +1,259 @@
+/* The life of an engine: one isolate, one context, entered from open to close. */
+#include "isolate/engine/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+struct engine *engine_current;
+
+/* Slot of the context's embedder data; 0 is the debugger's. It takes `native` through
+ * a snapshot. */
+#define CONTEXT_NATIVE 1
+
+struct engine *isolate_allocate(const struct engine_tables *tables, uint64_t heap_bytes)
+{
+	struct engine *engine = new struct engine();
+	if (tables)
+		engine->tables = *tables;
+	engine->bytes = std::make_shared<byte_allocator>();
+	engine->heap_bytes = heap_bytes;
+	engine->wasm_allowed = true;
+	tables_references(engine);
+	return engine;
+}
+
+/* ---- what V8 tells ---- */
+
+static void on_promise_reject(v8::PromiseRejectMessage message)
+{
+	struct engine *engine = engine_current;
+	bool handled = message.GetEvent() == v8::kPromiseHandlerAddedAfterReject;
+	if (!engine->rejection_callback ||
+		(!handled && message.GetEvent() != v8::kPromiseRejectWithNoHandler))
+		return;
+	v8::HandleScope scope(engine->isolate);
+	v8::Local<v8::Value> reason = message.GetValue();
+	engine->rejection_callback(engine, engine->rejection_arg, from_local(message.GetPromise()),
+		reason.IsEmpty() ? engine_undefined(engine) : from_local(reason), handled);
+	/* There is no JavaScript that could get what the callback left. */
+	exceptions_drop(engine);
+}
+
+/* V8 reports here what no TryCatch gets; without a listener it prints to stdout. */
+static void on_message(v8::Local<v8::Message> message, v8::Local<v8::Value> exception)
+{
+	struct engine *engine = engine_current;
+	if (!engine->uncaught_callback)
+		return;
+	v8::HandleScope scope(engine->isolate);
+	engine->taken_exception.Reset(engine->isolate, exception);
+	engine->taken_message.Reset(engine->isolate, message);
+	engine->uncaught_callback(engine, engine->uncaught_arg, from_local(exception));
+	exceptions_drop(engine);
+}
+
+static bool wasm_allowed(v8::Local<v8::Context>, v8::Local<v8::String>)
+{
+	return engine_current->wasm_allowed;
+}
+
+/* With explicit microtasks V8's own way leaves the promise of WebAssembly.compile
+ * pending. */
+static void on_wasm_compiled(v8::Isolate *, v8::Local<v8::Context> context,
+	v8::Local<v8::Promise::Resolver> resolver, v8::Local<v8::Value> result,
+	v8::WasmAsyncSuccess success)
+{
+	if (success == v8::WasmAsyncSuccess::kSuccess)
+		ignore(resolver->Resolve(context, result));
+	else
+		ignore(resolver->Reject(context, result));
+}
+
+/* ---- microtasks ---- */
+
+static void no_microtask(void *)
+{
+}
+
+/* V8's queue tells nobody how long it is, but its count is the first word after the
+ * vtable pointer. Taken only if it behaves as the count does. */
+static void find_microtask_count(struct engine *engine, v8::Local<v8::Context> context)
+{
+	v8::MicrotaskQueue *queue = context->GetMicrotaskQueue();
+	const intptr_t *count = reinterpret_cast<const intptr_t *>(queue) + 1;
+	bool right = *count == 0;
+	for (intptr_t i = 1; i <= 3; i++) {
+		queue->EnqueueMicrotask(engine->isolate, no_microtask);
+		right &= *count == i;
+	}
+	queue->PerformCheckpoint(engine->isolate);
+	right &= *count == 0;
+	engine->microtask_count = right ? count : nullptr;
+}
+
+/* ---- opening ---- */
+
+static void configure_isolate(struct engine *engine)
+{
+	v8::Isolate *isolate = engine->isolate;
+	isolate->SetMicrotasksPolicy(v8::MicrotasksPolicy::kExplicit);
+	isolate->SetPromiseRejectCallback(on_promise_reject);
+	isolate->AddMessageListener(on_message);
+	isolate->SetAllowWasmCodeGenerationCallback(wasm_allowed);
+	isolate->SetWasmAsyncResolvePromiseCallback(on_wasm_compiled);
+	/* It would block the only thread. */
+	isolate->SetAllowAtomicsWait(false);
+	limits_attach(engine);
+	imports_attach(engine);
+}
+
+void isolate_attach(struct engine *engine, v8::Local<v8::Context> context)
+{
+	engine_current = engine;
+	engine->context.Reset(engine->isolate, context);
+	configure_isolate(engine);
+	v8::Local<v8::Value> native = context->GetNumberOfEmbedderDataFields() > CONTEXT_NATIVE
+					      ? context->GetEmbedderData(CONTEXT_NATIVE)
+					      : v8::Undefined(engine->isolate).As<v8::Value>();
+	if (native->IsObject()) {
+		engine->native.Reset(engine->isolate, native.As<v8::Object>());
+	} else {
+		tables_install(engine);
+		context->SetEmbedderData(CONTEXT_NATIVE, view_of(engine->native));
+	}
+	describe_attach(engine);
+	find_microtask_count(engine, context);
+}
+
+void isolate_detach(struct engine *engine)
+{
+	/* It is in the heap, where a snapshot cannot have it. */
+	engine->isolate->RemoveMessageListeners(on_message);
+	modules_forget(engine);
+	imports_forget(engine);
+	exceptions_drop(engine);
+	tables_destroy_all(engine);
+	engine->taken_exception.Reset();
+	engine->taken_message.Reset();
+	engine->error_constructor.Reset();
+	engine->stack_getter.Reset();
+	engine->class_templates.clear();
+	engine->native.Reset();
+	engine->context.Reset();
+}
+
+/* The class templates are kept in the snapshot, in the order of the table. */
+static bool load_templates(struct engine *engine)
+{
+	for (size_t i = 0; i < engine->tables.class_count; i++) {
+		v8::Local<v8::FunctionTemplate> type;
+		if (!engine->isolate->GetDataFromSnapshotOnce<v8::FunctionTemplate>(i).ToLocal(
+			    &type))
+			return false;
+		engine->class_templates.emplace_back(engine->isolate, type);
+	}
+	return true;
+}
+
+static v8::Isolate *make_isolate(struct engine *engine, const v8::StartupData *blob)
+{
+	v8::Isolate::CreateParams params;
+	limits_configure(&params, engine);
+	params.array_buffer_allocator_shared = engine->bytes;
+	params.external_references = engine->external_references.data();
+	params.snapshot_blob = blob;
+	return v8::Isolate::New(params);
+}
+
+int engine_open(
+	const struct engine_options *options, struct engine **ret_engine, struct error *error)
+{
+	static v8::StartupData blob; /* V8 keeps its address */
+	if (!process_is_initialized())
+		return error_set(error, EINVAL, "engine_process_init was not called");
+	if (engine_current)
+		return error_set(error, EBUSY, "an engine is open already");
+	if (options->snapshot) {
+		int result = snapshot_check(
+			options->tables, options->snapshot, options->snapshot_length, &blob, error);
+		if (result < 0)
+			return result;
+	}
+	struct engine *engine = isolate_allocate(options->tables, options->heap_bytes);
+	engine->isolate = make_isolate(engine, options->snapshot ? &blob : nullptr);
+	engine->isolate->Enter();
+	{
+		v8::HandleScope scope(engine->isolate);
+		if (options->snapshot && !load_templates(engine)) {
+			/* The checksum and the tables were right: not a matter of input. */
+			fprintf(stderr, "the snapshot lacks the native classes\n");
+			abort();
+		}
+		v8::Local<v8::Context> context = v8::Context::New(engine->isolate);
+		context->Enter();
+		isolate_attach(engine, context);
+	}
+	*ret_engine = engine;
+	return 0;
+}
+
+void engine_close(struct engine *engine)
+{
+	if (!engine)
+		return;
+	v8::Isolate *isolate = engine->isolate;
+	{
+		v8::HandleScope scope(isolate);
+		context_of(engine)->Exit();
+		isolate_detach(engine);
+	}
+	process_clear_tasks();
+	isolate->Exit();
+	isolate->Dispose();
+	engine_current = nullptr;
+	for (auto &entry : engine->code_caches)
+		free(entry.second.data);
+	delete engine;
+}
+
+int engine_after_fork(struct engine *engine, uint64_t heap_bytes, struct error *error)
+{
+	uint32_t seed;
+	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+		return error_errno(error, errno, "cannot get random bytes");
+	/* A context that has not used Math.random yet takes its state from this flag. Zero
+	 * means none, and V8 reads an int. */
+	char flag[40];
+	snprintf(flag, sizeof flag, "--random-seed=%u", (seed & INT32_MAX) | 1);
+	v8::V8::SetFlagsFromString(flag);
+	if (heap_bytes)
+		limits_set(engine, heap_bytes);
+	return 0;
+}
+
+/* ---- settings ---- */
+
+void engine_on_rejection(struct engine *engine, engine_rejection_callback callback, void *arg)
+{
+	engine->rejection_callback = callback;
+	engine->rejection_arg = arg;
+}
+
+void engine_on_uncaught(struct engine *engine, engine_uncaught_callback callback, void *arg)
+{
+	engine->uncaught_callback = callback;
+	engine->uncaught_arg = arg;
+}
+
+void engine_allow_eval(struct engine *engine, bool allow)
+{
+	context_of(engine)->AllowCodeGenerationFromStrings(allow);
+}
+
+void engine_allow_wasm(struct engine *engine, bool allow)
+{
+	engine->wasm_allowed = allow;
+}

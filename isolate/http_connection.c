@@ -1,0 +1,641 @@
+#include "isolate/http_connection.h"
+
+#include "isolate/http_exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct http_server http_server;
+
+/* One read fills it and is parsed before the next one begins. */
+static char read_buffer[HTTP_READ_BYTES];
+
+static uint64_t now_ms(void)
+{
+	return uv_now(http_server.loop);
+}
+
+/* The program is still reading a body that has arrived: ctx.waitUntil. */
+static bool body_pending(const struct http_connection *connection)
+{
+	return connection->body_started && !connection->body_unwanted &&
+	       (connection->body.length || connection->piece);
+}
+
+static bool finished(const struct http_connection *connection)
+{
+	return connection->parsing == HTTP_PARSING_DONE &&
+	       connection->answering == HTTP_ANSWER_DONE && !body_pending(connection);
+}
+
+bool http_connection_idle(const struct http_connection *connection)
+{
+	bool between = finished(connection) || (connection->parsing == HTTP_PARSING_HEAD &&
+						       !http_parser_in_head(&connection->parser));
+	return between && !connection->closing && !connection->lingering && !connection->last &&
+	       !connection->writing && connection->out.length == 0 && connection->ahead.length == 0;
+}
+
+/* What JavaScript left for later runs when it has returned, once for all calls. */
+static void tick(void)
+{
+	if (!http_server.entered)
+		return;
+	http_server.entered = false;
+	runtime_tick();
+}
+
+/* ---- the table ---- */
+
+static unsigned on_head(struct http_parser *parser);
+static unsigned on_body(struct http_parser *parser, const char *data, size_t length);
+static const struct http_parser_callbacks parser_callbacks = {on_head, on_body};
+
+struct http_connection *http_connection_new(void)
+{
+	struct http_server *server = &http_server;
+	if (server->pooled)
+		return server->pool[--server->pooled];
+	if (server->made == HTTP_CONNECTIONS_MAX)
+		return NULL;
+	struct http_connection *connection = calloc(1, sizeof *connection);
+	if (!connection)
+		return NULL;
+	connection->slot = server->made;
+	server->table[server->made++] = connection;
+	return connection;
+}
+
+void http_connection_drop(struct http_connection *connection)
+{
+	uint32_t slot = connection->slot, generation = connection->generation;
+	http_parser_clear(&connection->parser);
+	http_buffer_release(&connection->out);
+	http_buffer_release(&connection->sending);
+	http_buffer_release(&connection->ahead);
+	http_buffer_release(&connection->body);
+	memset(connection, 0, sizeof *connection);
+	connection->slot = slot;
+	connection->generation = generation + 1;
+	connection->closing = true; /* So that nobody finds it. */
+	http_server.pool[http_server.pooled++] = connection;
+}
+
+struct http_connection *http_connection_find(uint32_t slot, uint32_t generation)
+{
+	if (slot >= http_server.made)
+		return NULL;
+	struct http_connection *connection = http_server.table[slot];
+	return connection->generation == generation && !connection->closing ? connection : NULL;
+}
+
+/* ---- closing ---- */
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct http_connection *connection = handle->data;
+	connection->closed = true;
+	if (!connection->dirty)
+		http_connection_drop(connection);
+	http_server_closed();
+}
+
+static void close_now(struct http_connection *connection)
+{
+	if (connection->closing)
+		return;
+	connection->closing = true;
+	connection->generation++;
+	if (connection->next)
+		connection->next->previous = connection->previous;
+	if (connection->previous)
+		connection->previous->next = connection->next;
+	else
+		http_server.connections = connection->next;
+	http_server.open--;
+	runtime.stats->connections = http_server.open;
+	/* A body that only closing ends must not look complete. */
+	if (!connection->broken || !connection->is_tcp ||
+		connection->framing != HTTP_FRAMING_CLOSE ||
+		uv_tcp_close_reset(&connection->uv.tcp, on_closed) < 0)
+		uv_close(&connection->uv.handle, on_closed);
+}
+
+void http_connection_cut(struct http_connection *connection, enum http_abort reason)
+{
+	if (connection->closing)
+		return;
+	if (connection->answering == HTTP_ANSWER_STREAMING)
+		connection->broken = true;
+	http_exchange_abort(connection, reason);
+	close_now(connection);
+}
+
+static void start_reading(struct http_connection *connection);
+
+/* All is written. If the peer may still be sending, closing would make its kernel
+ * throw away the response (RFC 9112 section 9.6): shut our side and wait. */
+static void close_written(struct http_connection *connection)
+{
+	if (!connection->unread_input ||
+		uv_shutdown(&connection->shutdown, &connection->uv.stream, NULL) < 0) {
+		close_now(connection);
+		return;
+	}
+	connection->lingering = true;
+	connection->linger_ms = now_ms();
+	connection->discarded = 0;
+	start_reading(connection);
+}
+
+/* ---- writing ---- */
+
+static void flush(struct http_connection *connection);
+
+static void on_written(uv_write_t *request, int status)
+{
+	struct http_connection *connection = request->handle->data;
+	connection->writing = false;
+	http_buffer_release(&connection->sending);
+	if (connection->closing)
+		return;
+	if (status < 0) {
+		http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
+		tick();
+		return;
+	}
+	http_connection_mark(connection);
+}
+
+/* The socket's buffer is full: the loop writes the rest. */
+static void write_later(struct http_connection *connection, size_t written)
+{
+	connection->sending = connection->out;
+	connection->out = (struct http_buffer){0};
+	uv_buf_t rest = uv_buf_init(connection->sending.data + written,
+		(unsigned)(connection->sending.length - written));
+	if (uv_write(&connection->write, &connection->uv.stream, &rest, 1, on_written) < 0) {
+		http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
+		return;
+	}
+	connection->writing = true;
+	connection->write_ms = now_ms();
+	connection->write_left = rest.len;
+}
+
+static void flush(struct http_connection *connection)
+{
+	if (connection->closing || connection->writing)
+		return;
+	if (connection->out.length) {
+		/* uv_buf_t counts in size_t, but one system call takes 2 GiB at most. */
+		size_t length = connection->out.length;
+		uv_buf_t buffer = uv_buf_init(connection->out.data,
+			(unsigned)(length > 0x40000000 ? 0x40000000 : length));
+		int written = uv_try_write(&connection->uv.stream, &buffer, 1);
+		if (written == (int)length) {
+			http_buffer_release(&connection->out);
+		} else if (written >= 0 || written == UV_EAGAIN) {
+			write_later(connection, written > 0 ? (size_t)written : 0);
+		} else {
+			http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
+		}
+	}
+	if (connection->last && !connection->writing && !connection->closing &&
+		!connection->lingering)
+		close_written(connection);
+}
+
+/* ---- reading ---- */
+
+static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buffer)
+{
+	(void)handle;
+	(void)suggested;
+	*ret_buffer = uv_buf_init(read_buffer, sizeof read_buffer);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer);
+
+static void start_reading(struct http_connection *connection)
+{
+	if (connection->reading || connection->closing)
+		return;
+	connection->reading = true;
+	connection->read_ms = now_ms();
+	if (uv_read_start(&connection->uv.stream, on_allocate, on_read) < 0)
+		connection->broken = true;
+}
+
+static void stop_reading(struct http_connection *connection)
+{
+	if (!connection->reading)
+		return;
+	connection->reading = false;
+	uv_read_stop(&connection->uv.stream);
+}
+
+/* The program never asked for the body, or has finished without all of it. */
+static bool body_is_waste(const struct http_connection *connection)
+{
+	return connection->body_unwanted ||
+	       (connection->answering == HTTP_ANSWER_DONE && !connection->body_started);
+}
+
+/* Whether reading on would only fill memory. */
+static bool read_enough(const struct http_connection *connection)
+{
+	return connection->ahead.length >= HTTP_PIPELINE_BYTES ||
+	       (connection->parsing == HTTP_PARSING_BODY && !connection->body_whole &&
+		       connection->body.length >= HTTP_BODY_BUFFER && !body_is_waste(connection));
+}
+
+void http_connection_resume(struct http_connection *connection)
+{
+	if (!connection->reading && !read_enough(connection))
+		start_reading(connection);
+}
+
+static unsigned on_head(struct http_parser *parser)
+{
+	struct http_connection *connection =
+		(struct http_connection *)((char *)parser -
+					   offsetof(struct http_connection, parser));
+	connection->parsing = HTTP_PARSING_BODY;
+	connection->keep_alive = parser->keep_alive && !http_server.draining;
+	connection->head_request = parser->method == HTTP_HEAD;
+	connection->continue_due = parser->expect_continue;
+	if (http_server.body_bytes && parser->content_length > http_server.body_bytes)
+		return 413;
+	return 0;
+}
+
+static unsigned keep_body(struct http_connection *connection, const char *data, size_t length)
+{
+	if (connection->answering == HTTP_ANSWER_NONE && !connection->piece &&
+		connection->body.length == 0) {
+		connection->piece = data;
+		connection->piece_length = length;
+		return 0;
+	}
+	if (connection->piece) {
+		if (!http_buffer_append(
+			    &connection->body, connection->piece, connection->piece_length))
+			return 503;
+		connection->piece = NULL;
+	}
+	return http_buffer_append(&connection->body, data, length) ? 0 : 503;
+}
+
+static unsigned on_body(struct http_parser *parser, const char *data, size_t length)
+{
+	struct http_connection *connection =
+		(struct http_connection *)((char *)parser -
+					   offsetof(struct http_connection, parser));
+	connection->continue_due = false;
+	connection->body_total += length;
+	if (http_server.body_bytes && connection->body_total > http_server.body_bytes)
+		return 413;
+	if (!body_is_waste(connection))
+		return keep_body(connection, data, length);
+	connection->discarded += length;
+	return 0;
+}
+
+/* ---- one exchange after the other ---- */
+
+static void begin_exchange(struct http_connection *connection)
+{
+	connection->generation++;
+	connection->parsing = HTTP_PARSING_HEAD;
+	connection->answering = HTTP_ANSWER_NONE;
+	connection->body_total = connection->discarded = 0;
+	connection->piece = NULL;
+	if (connection->body.data)
+		http_buffer_release(&connection->body);
+	connection->body_started = connection->body_whole = connection->body_wanted = false;
+	connection->body_unwanted = connection->drain_wanted = false;
+	connection->head_request = connection->continue_due = false;
+}
+
+/* Refuses what cannot be parsed or takes too long, and closes. The program, if it
+ * works on it, is told REASON. */
+static void refuse(struct http_connection *connection, unsigned status, enum http_abort reason)
+{
+	if (connection->answering == HTTP_ANSWER_STREAMING) {
+		http_connection_cut(connection, reason);
+		return;
+	}
+	bool answered = connection->answering == HTTP_ANSWER_DONE;
+	http_exchange_abort(connection, reason);
+	connection->keep_alive = false;
+	connection->last = connection->unread_input = true;
+	if (!answered)
+		http_exchange_refuse(connection, status, "");
+}
+
+/* What the response left over: drains a little, so that the connection can go on. */
+static void finish_body(struct http_connection *connection)
+{
+	bool waste = body_is_waste(connection);
+	uint64_t left = connection->parser.content_length > connection->body_total
+				? connection->parser.content_length - connection->body_total
+				: 0;
+	if (waste) {
+		connection->piece = NULL;
+		http_buffer_release(&connection->body);
+	}
+	/* A client that was never told to continue may send the body, or not. */
+	if (connection->continue_due || connection->discarded > HTTP_DISCARD_BYTES ||
+		(waste && (left > HTTP_DISCARD_BYTES || !connection->keep_alive)))
+		connection->last = connection->unread_input = true;
+	else
+		http_connection_resume(connection);
+}
+
+/* After something happened to the exchange: in the read callback, or before the loop
+ * waits. */
+static void settle(struct http_connection *connection)
+{
+	if (connection->closing || connection->lingering)
+		return;
+	if (connection->broken) {
+		flush(connection);
+		http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
+		return;
+	}
+	if (connection->answering != HTTP_ANSWER_DONE)
+		return;
+	if (connection->parsing == HTTP_PARSING_BODY)
+		finish_body(connection);
+	else if (!connection->keep_alive && finished(connection))
+		connection->last = true;
+}
+
+/* The body stays in the read buffer no longer. */
+static bool keep_piece(struct http_connection *connection)
+{
+	const char *piece = connection->piece;
+	connection->piece = NULL;
+	return !piece || body_is_waste(connection) ||
+	       http_buffer_append(&connection->body, piece, connection->piece_length);
+}
+
+/* Something of a message was parsed: tell the program. */
+static void advance(struct http_connection *connection)
+{
+	if (connection->answering == HTTP_ANSWER_NONE)
+		http_exchange_dispatch(connection);
+	else if (connection->body_wanted &&
+		 (connection->parsing == HTTP_PARSING_DONE ||
+			 (!connection->body_whole && connection->body.length)))
+		http_exchange_body(connection);
+	if (!keep_piece(connection)) {
+		refuse(connection, 503, HTTP_ABORT_BODY_SIZE);
+		return;
+	}
+	if (connection->reading && read_enough(connection))
+		stop_reading(connection);
+	settle(connection);
+}
+
+/* A further message may begin. */
+static bool may_begin(const struct http_connection *connection)
+{
+	return finished(connection) && !connection->writing &&
+	       connection->out.length < HTTP_OUT_BUFFER;
+}
+
+/* Parses DATA until it is used up or has to wait; what waits becomes the rest. */
+static void consume(struct http_connection *connection, const char *data, size_t length)
+{
+	while (length && !connection->closing && !connection->last) {
+		if (connection->parsing == HTTP_PARSING_DONE) {
+			if (!may_begin(connection))
+				break;
+			begin_exchange(connection);
+		}
+		if (connection->parsing == HTTP_PARSING_HEAD &&
+			!http_parser_in_head(&connection->parser))
+			connection->since_ms = now_ms();
+		size_t used;
+		enum http_progress progress =
+			http_parser_feed(&connection->parser, data, length, &used);
+		if (progress == HTTP_FAILED) {
+			unsigned status = connection->parser.status;
+			length = 0;
+			refuse(connection, status,
+				status == 413 ? HTTP_ABORT_BODY_SIZE : HTTP_ABORT_MALFORMED);
+			break;
+		}
+		data += used;
+		length -= used;
+		if (progress == HTTP_COMPLETE)
+			connection->parsing = HTTP_PARSING_DONE;
+		if (connection->parsing != HTTP_PARSING_HEAD)
+			advance(connection);
+	}
+	connection->rest = data;
+	connection->rest_length = connection->last ? 0 : length;
+}
+
+/* Consumes DATA, answers included, and keeps what has to wait. */
+static void receive(struct http_connection *connection, const char *data, size_t length)
+{
+	http_server.current = connection;
+	consume(connection, data, length);
+	tick();
+	while (connection->rest_length && !connection->closing && !connection->last) {
+		settle(connection);
+		if (connection->out.length >= HTTP_OUT_BUFFER)
+			flush(connection);
+		if (connection->closing || connection->last || !may_begin(connection))
+			break;
+		consume(connection, connection->rest, connection->rest_length);
+		tick();
+	}
+	http_server.current = NULL;
+	if (connection->rest_length && !connection->closing && !connection->last) {
+		connection->unread_input = true;
+		if (!http_buffer_append(
+			    &connection->ahead, connection->rest, connection->rest_length))
+			http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
+		else if (read_enough(connection))
+			stop_reading(connection);
+	}
+	connection->rest_length = 0;
+	settle(connection);
+	flush(connection);
+	/* The program waits for room in the output that was just written. */
+	if (connection->drain_wanted && !connection->closing)
+		http_connection_mark(connection);
+}
+
+/* The peer has closed, or the connection broke. */
+static void on_end(struct http_connection *connection)
+{
+	http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
+	tick();
+}
+
+static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
+{
+	struct http_connection *connection = stream->data;
+	if (length == 0)
+		return;
+	if (length < 0) {
+		on_end(connection);
+		return;
+	}
+	connection->read_ms = now_ms();
+	if (connection->lingering) {
+		connection->discarded += (size_t)length;
+		if (connection->discarded > 4 * HTTP_DISCARD_BYTES)
+			close_now(connection);
+		return;
+	}
+	bool waits = connection->ahead.length ||
+		     (connection->parsing == HTTP_PARSING_DONE && !may_begin(connection));
+	if (!waits) {
+		receive(connection, buffer->base, (size_t)length);
+		return;
+	}
+	if (!http_buffer_append(&connection->ahead, buffer->base, (size_t)length))
+		http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
+	else if (read_enough(connection))
+		stop_reading(connection);
+	http_connection_mark(connection);
+}
+
+/* ---- before the loop waits ---- */
+
+void http_connection_mark(struct http_connection *connection)
+{
+	if (connection->dirty || connection == http_server.current)
+		return;
+	connection->dirty = true;
+	connection->next_dirty = http_server.dirty;
+	http_server.dirty = connection;
+}
+
+static void run_dirty(struct http_connection *connection)
+{
+	settle(connection);
+	flush(connection);
+	if (connection->closing || connection->lingering)
+		return;
+	if (connection->drain_wanted && !connection->writing &&
+		connection->out.length < HTTP_OUT_BUFFER) {
+		connection->drain_wanted = false;
+		http_exchange_drained(connection);
+		tick();
+	}
+	if (connection->ahead.length && !connection->last && may_begin(connection)) {
+		/* Taken out, because consuming may put a rest back. */
+		struct http_buffer ahead = connection->ahead;
+		connection->ahead = (struct http_buffer){0};
+		connection->unread_input = false;
+		receive(connection, ahead.data, ahead.length);
+		http_buffer_release(&ahead);
+	}
+	if (!connection->closing && !connection->last)
+		http_connection_resume(connection);
+}
+
+void http_connections_run_dirty(void)
+{
+	/* What is marked meanwhile is looked at too; but JavaScript that always finds
+	 * something to write must not keep the loop from reading. */
+	for (int rounds = 0; http_server.dirty && rounds < 8; rounds++) {
+		struct http_connection *connection = http_server.dirty;
+		http_server.dirty = NULL;
+		while (connection) {
+			struct http_connection *next = connection->next_dirty;
+			connection->dirty = false;
+			if (connection->closed)
+				http_connection_drop(connection);
+			else if (!connection->closing)
+				run_dirty(connection);
+			connection = next;
+		}
+	}
+	http_server_dirty(http_server.dirty != NULL);
+}
+
+/* ---- deadlines ---- */
+
+static bool writer_is_stuck(struct http_connection *connection, uint64_t now)
+{
+	if (!connection->writing)
+		return false;
+	size_t left = uv_stream_get_write_queue_size(&connection->uv.stream);
+	if (left != connection->write_left) {
+		connection->write_left = left;
+		connection->write_ms = now;
+	}
+	return now - connection->write_ms > HTTP_WRITE_MS;
+}
+
+static bool under_way(const struct http_connection *connection)
+{
+	return connection->answering == HTTP_ANSWER_WAITING ||
+	       connection->answering == HTTP_ANSWER_STREAMING;
+}
+
+static void sweep_one(struct http_connection *connection, uint64_t now)
+{
+	if (connection->lingering) {
+		if (now - connection->linger_ms > HTTP_LINGER_MS)
+			close_now(connection);
+	} else if (writer_is_stuck(connection, now)) {
+		http_connection_cut(connection, HTTP_ABORT_READER);
+	} else if (under_way(connection) && http_server.request_ms &&
+		   now - connection->started_ms > http_server.request_ms) {
+		refuse(connection, 503, HTTP_ABORT_TIME);
+	} else if (connection->parsing == HTTP_PARSING_BODY && connection->reading &&
+		   now - connection->read_ms > HTTP_BODY_MS) {
+		refuse(connection, 408, HTTP_ABORT_BODY_TIME);
+	} else if (connection->answering == HTTP_ANSWER_DONE && !finished(connection) &&
+		   now - connection->since_ms > HTTP_BODY_MS) {
+		/* Answered; the program neither reads nor gives up the body. */
+		http_connection_cut(connection, HTTP_ABORT_BODY_TIME);
+	} else if (http_parser_in_head(&connection->parser)) {
+		if (now - connection->since_ms > HTTP_HEAD_MS)
+			refuse(connection, 408, HTTP_ABORT_BODY_TIME);
+	} else if (http_connection_idle(connection) &&
+		   now - connection->since_ms > http_server.idle_ms) {
+		close_now(connection);
+	}
+	flush(connection);
+}
+
+void http_connections_sweep(void)
+{
+	uint64_t now = now_ms();
+	for (struct http_connection *next, *connection = http_server.connections; connection;
+		connection = next) {
+		next = connection->next;
+		sweep_one(connection, now);
+	}
+	tick();
+}
+
+/* ---- opening ---- */
+
+void http_connection_open(struct http_connection *connection)
+{
+	connection->closing = false;
+	connection->uv.handle.data = connection;
+	connection->since_ms = now_ms();
+	http_parser_init(&connection->parser, &parser_callbacks);
+	connection->next = http_server.connections;
+	connection->previous = NULL;
+	if (connection->next)
+		connection->next->previous = connection;
+	http_server.connections = connection;
+	http_server.open++;
+	runtime.stats->connections = http_server.open;
+	start_reading(connection);
+	if (connection->broken)
+		http_connection_mark(connection);
+}

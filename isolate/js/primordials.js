@@ -1,0 +1,347 @@
+// The built-ins as they are before any tenant code runs. Library code calls these and
+// nothing else, so that a tenant who replaces Array.prototype.push, Map.prototype.get or
+// Promise.prototype.then changes only its own program. Methods take `this` as their first
+// argument: ArrayPrototypePush(list, item). The names are those that Node uses inside.
+//
+// Syntax can reach replaced built-ins too: `for…of` and `[...list]` over arrays call
+// Array.prototype[Symbol.iterator], so library code uses index loops; object literals
+// for descriptors and options have `__proto__: null`.
+
+// ---- constructors ----
+
+const captured = globalThis;
+export const {
+	AggregateError,
+	Array,
+	ArrayBuffer,
+	BigInt,
+	BigInt64Array,
+	BigUint64Array,
+	Boolean,
+	DataView,
+	Date,
+	Error,
+	EvalError,
+	Float16Array,
+	Float32Array,
+	Float64Array,
+	Function,
+	Int8Array,
+	Int16Array,
+	Int32Array,
+	Map,
+	Number,
+	Object,
+	Promise,
+	Proxy,
+	RangeError,
+	ReferenceError,
+	RegExp,
+	Set,
+	String,
+	Symbol,
+	SyntaxError,
+	TypeError,
+	URIError,
+	Uint8Array,
+	Uint8ClampedArray,
+	Uint16Array,
+	Uint32Array,
+	WeakMap,
+	WeakRef,
+	WeakSet,
+} = captured;
+export const TypedArray = Object.getPrototypeOf(Uint8Array);
+
+const { bind, call } = Function.prototype;
+export const uncurryThis = bind.bind(call);
+const getter = (prototype, name) =>
+	uncurryThis(Object.getOwnPropertyDescriptor(prototype, name).get);
+const bound = (object, name) => object[name].bind(object);
+
+// ---- static functions ----
+
+export const ArrayFrom = bound(Array, 'from');
+export const ArrayIsArray = bound(Array, 'isArray');
+export const ArrayOf = bound(Array, 'of');
+export const ArrayBufferIsView = bound(ArrayBuffer, 'isView');
+export const DateNow = bound(Date, 'now');
+export const JSONParse = bound(JSON, 'parse');
+export const JSONStringify = bound(JSON, 'stringify');
+export const MathCeil = bound(Math, 'ceil');
+export const MathFloor = bound(Math, 'floor');
+export const MathMax = bound(Math, 'max');
+export const MathMin = bound(Math, 'min');
+export const MathRound = bound(Math, 'round');
+export const MathSqrt = bound(Math, 'sqrt');
+export const MathTrunc = bound(Math, 'trunc');
+export const NumberIsFinite = bound(Number, 'isFinite');
+export const NumberIsInteger = bound(Number, 'isInteger');
+export const NumberIsNaN = bound(Number, 'isNaN');
+export const NumberParseFloat = bound(Number, 'parseFloat');
+export const NumberParseInt = bound(Number, 'parseInt');
+export const ObjectAssign = bound(Object, 'assign');
+export const ObjectCreate = bound(Object, 'create');
+export const ObjectDefineProperties = bound(Object, 'defineProperties');
+export const ObjectDefineProperty = bound(Object, 'defineProperty');
+export const ObjectEntries = bound(Object, 'entries');
+export const ObjectFreeze = bound(Object, 'freeze');
+export const ObjectFromEntries = bound(Object, 'fromEntries');
+export const ObjectGetOwnPropertyDescriptor = bound(Object, 'getOwnPropertyDescriptor');
+export const ObjectGetOwnPropertyDescriptors = bound(Object, 'getOwnPropertyDescriptors');
+export const ObjectGetOwnPropertyNames = bound(Object, 'getOwnPropertyNames');
+export const ObjectGetOwnPropertySymbols = bound(Object, 'getOwnPropertySymbols');
+export const ObjectGetPrototypeOf = bound(Object, 'getPrototypeOf');
+export const ObjectHasOwn = bound(Object, 'hasOwn');
+export const ObjectIs = bound(Object, 'is');
+export const ObjectIsExtensible = bound(Object, 'isExtensible');
+export const ObjectKeys = bound(Object, 'keys');
+export const ObjectSeal = bound(Object, 'seal');
+export const ObjectSetPrototypeOf = bound(Object, 'setPrototypeOf');
+export const ObjectValues = bound(Object, 'values');
+export const ReflectApply = bound(Reflect, 'apply');
+export const ReflectConstruct = bound(Reflect, 'construct');
+export const ReflectGet = bound(Reflect, 'get');
+export const ReflectGetOwnPropertyDescriptor = bound(Reflect, 'getOwnPropertyDescriptor');
+export const ReflectHas = bound(Reflect, 'has');
+export const ReflectOwnKeys = bound(Reflect, 'ownKeys');
+export const ReflectSet = bound(Reflect, 'set');
+export const StringFromCharCode = bound(String, 'fromCharCode');
+export const StringFromCodePoint = bound(String, 'fromCodePoint');
+export const StringRaw = bound(String, 'raw');
+export const SymbolFor = bound(Symbol, 'for');
+export const ErrorCaptureStackTrace = bound(Error, 'captureStackTrace');
+export const { NEGATIVE_INFINITY, POSITIVE_INFINITY, MAX_SAFE_INTEGER: NumberMaxSafeInteger } = Number;
+export const { encodeURIComponent } = captured;
+
+// ---- promises ----
+
+export const PromisePrototypeThen = uncurryThis(Promise.prototype.then);
+export const PromiseResolve = bound(Promise, 'resolve');
+export const PromiseReject = bound(Promise, 'reject');
+export const PromiseWithResolvers = bound(Promise, 'withResolvers');
+
+// ---- symbols ----
+
+export const SymbolAsyncIterator = Symbol.asyncIterator;
+export const SymbolHasInstance = Symbol.hasInstance;
+export const SymbolIterator = Symbol.iterator;
+export const SymbolSpecies = Symbol.species;
+export const SymbolToPrimitive = Symbol.toPrimitive;
+export const SymbolToStringTag = Symbol.toStringTag;
+// Symbol.dispose and Symbol.asyncDispose are there from V8 13.6 on.
+export const SymbolAsyncDispose = Symbol.asyncDispose;
+
+// ---- prototypes, and methods with `this` as first argument ----
+
+export const ArrayPrototype = Array.prototype;
+export const ArrayPrototypeConcat = uncurryThis(Array.prototype.concat);
+export const ArrayPrototypeFill = uncurryThis(Array.prototype.fill);
+export const ArrayPrototypeFilter = uncurryThis(Array.prototype.filter);
+export const ArrayPrototypeFind = uncurryThis(Array.prototype.find);
+export const ArrayPrototypeFindIndex = uncurryThis(Array.prototype.findIndex);
+export const ArrayPrototypeForEach = uncurryThis(Array.prototype.forEach);
+export const ArrayPrototypeIncludes = uncurryThis(Array.prototype.includes);
+export const ArrayPrototypeIndexOf = uncurryThis(Array.prototype.indexOf);
+export const ArrayPrototypeJoin = uncurryThis(Array.prototype.join);
+export const ArrayPrototypeMap = uncurryThis(Array.prototype.map);
+export const ArrayPrototypePop = uncurryThis(Array.prototype.pop);
+export const ArrayPrototypePush = uncurryThis(Array.prototype.push);
+export const ArrayPrototypeReverse = uncurryThis(Array.prototype.reverse);
+export const ArrayPrototypeShift = uncurryThis(Array.prototype.shift);
+export const ArrayPrototypeSlice = uncurryThis(Array.prototype.slice);
+export const ArrayPrototypeSome = uncurryThis(Array.prototype.some);
+export const ArrayPrototypeSort = uncurryThis(Array.prototype.sort);
+export const ArrayPrototypeSplice = uncurryThis(Array.prototype.splice);
+export const ArrayPrototypeUnshift = uncurryThis(Array.prototype.unshift);
+export const ArrayBufferPrototype = ArrayBuffer.prototype;
+export const ArrayBufferPrototypeResize = uncurryThis(ArrayBuffer.prototype.resize);
+export const ArrayBufferPrototypeSlice = uncurryThis(ArrayBuffer.prototype.slice);
+export const ArrayBufferPrototypeTransfer = uncurryThis(ArrayBuffer.prototype.transfer);
+export const ArrayBufferPrototypeTransferToFixedLength = uncurryThis(ArrayBuffer.prototype.transferToFixedLength);
+export const BigIntPrototype = BigInt.prototype;
+export const BigIntPrototypeValueOf = uncurryThis(BigInt.prototype.valueOf);
+export const BigIntPrototypeToString = uncurryThis(BigInt.prototype.toString);
+export const BooleanPrototype = Boolean.prototype;
+export const BooleanPrototypeValueOf = uncurryThis(Boolean.prototype.valueOf);
+export const DatePrototype = Date.prototype;
+export const DatePrototypeGetTime = uncurryThis(Date.prototype.getTime);
+export const DatePrototypeToISOString = uncurryThis(Date.prototype.toISOString);
+export const DatePrototypeToString = uncurryThis(Date.prototype.toString);
+export const ErrorPrototype = Error.prototype;
+export const ErrorPrototypeToString = uncurryThis(Error.prototype.toString);
+export const FunctionPrototype = Function.prototype;
+export const FunctionPrototypeApply = uncurryThis(Function.prototype.apply);
+export const FunctionPrototypeBind = uncurryThis(Function.prototype.bind);
+export const FunctionPrototypeCall = uncurryThis(Function.prototype.call);
+export const FunctionPrototypeToString = uncurryThis(Function.prototype.toString);
+export const MapPrototype = Map.prototype;
+export const MapPrototypeClear = uncurryThis(Map.prototype.clear);
+export const MapPrototypeDelete = uncurryThis(Map.prototype.delete);
+export const MapPrototypeEntries = uncurryThis(Map.prototype.entries);
+export const MapPrototypeGet = uncurryThis(Map.prototype.get);
+export const MapPrototypeHas = uncurryThis(Map.prototype.has);
+export const MapPrototypeKeys = uncurryThis(Map.prototype.keys);
+export const MapPrototypeSet = uncurryThis(Map.prototype.set);
+export const MapPrototypeValues = uncurryThis(Map.prototype.values);
+export const NumberPrototype = Number.prototype;
+export const NumberPrototypeToFixed = uncurryThis(Number.prototype.toFixed);
+export const NumberPrototypeToString = uncurryThis(Number.prototype.toString);
+export const NumberPrototypeValueOf = uncurryThis(Number.prototype.valueOf);
+export const ObjectPrototype = Object.prototype;
+export const ObjectPrototypeHasOwnProperty = uncurryThis(Object.prototype.hasOwnProperty);
+export const ObjectPrototypePropertyIsEnumerable = uncurryThis(Object.prototype.propertyIsEnumerable);
+export const ObjectPrototypeToString = uncurryThis(Object.prototype.toString);
+export const RegExpPrototype = RegExp.prototype;
+export const RegExpPrototypeExec = uncurryThis(RegExp.prototype.exec);
+export const RegExpPrototypeToString = uncurryThis(RegExp.prototype.toString);
+export const SetPrototype = Set.prototype;
+export const SetPrototypeAdd = uncurryThis(Set.prototype.add);
+export const SetPrototypeClear = uncurryThis(Set.prototype.clear);
+export const SetPrototypeDelete = uncurryThis(Set.prototype.delete);
+export const SetPrototypeHas = uncurryThis(Set.prototype.has);
+export const SetPrototypeValues = uncurryThis(Set.prototype.values);
+export const StringPrototype = String.prototype;
+export const StringPrototypeAt = uncurryThis(String.prototype.at);
+export const StringPrototypeCharAt = uncurryThis(String.prototype.charAt);
+export const StringPrototypeCharCodeAt = uncurryThis(String.prototype.charCodeAt);
+export const StringPrototypeCodePointAt = uncurryThis(String.prototype.codePointAt);
+export const StringPrototypeEndsWith = uncurryThis(String.prototype.endsWith);
+export const StringPrototypeIncludes = uncurryThis(String.prototype.includes);
+export const StringPrototypeIndexOf = uncurryThis(String.prototype.indexOf);
+export const StringPrototypeLastIndexOf = uncurryThis(String.prototype.lastIndexOf);
+export const StringPrototypeNormalize = uncurryThis(String.prototype.normalize);
+export const StringPrototypePadEnd = uncurryThis(String.prototype.padEnd);
+export const StringPrototypePadStart = uncurryThis(String.prototype.padStart);
+export const StringPrototypeRepeat = uncurryThis(String.prototype.repeat);
+export const StringPrototypeReplace = uncurryThis(String.prototype.replace);
+export const StringPrototypeReplaceAll = uncurryThis(String.prototype.replaceAll);
+export const StringPrototypeSlice = uncurryThis(String.prototype.slice);
+export const StringPrototypeSplit = uncurryThis(String.prototype.split);
+export const StringPrototypeStartsWith = uncurryThis(String.prototype.startsWith);
+export const StringPrototypeToLowerCase = uncurryThis(String.prototype.toLowerCase);
+export const StringPrototypeToString = uncurryThis(String.prototype.toString);
+export const StringPrototypeToUpperCase = uncurryThis(String.prototype.toUpperCase);
+export const StringPrototypeToWellFormed = uncurryThis(String.prototype.toWellFormed);
+export const StringPrototypeTrim = uncurryThis(String.prototype.trim);
+export const StringPrototypeValueOf = uncurryThis(String.prototype.valueOf);
+export const SymbolPrototype = Symbol.prototype;
+export const SymbolPrototypeToString = uncurryThis(Symbol.prototype.toString);
+export const SymbolPrototypeValueOf = uncurryThis(Symbol.prototype.valueOf);
+export const TypedArrayPrototype = TypedArray.prototype;
+export const TypedArrayPrototypeFill = uncurryThis(TypedArray.prototype.fill);
+export const TypedArrayPrototypeSet = uncurryThis(TypedArray.prototype.set);
+export const TypedArrayPrototypeSlice = uncurryThis(TypedArray.prototype.slice);
+export const TypedArrayPrototypeSubarray = uncurryThis(TypedArray.prototype.subarray);
+export const WeakMapPrototype = WeakMap.prototype;
+export const WeakMapPrototypeDelete = uncurryThis(WeakMap.prototype.delete);
+export const WeakMapPrototypeGet = uncurryThis(WeakMap.prototype.get);
+export const WeakMapPrototypeHas = uncurryThis(WeakMap.prototype.has);
+export const WeakMapPrototypeSet = uncurryThis(WeakMap.prototype.set);
+export const WeakRefPrototype = WeakRef.prototype;
+export const WeakRefPrototypeDeref = uncurryThis(WeakRef.prototype.deref);
+export const WeakSetPrototype = WeakSet.prototype;
+export const WeakSetPrototypeAdd = uncurryThis(WeakSet.prototype.add);
+export const WeakSetPrototypeDelete = uncurryThis(WeakSet.prototype.delete);
+export const WeakSetPrototypeHas = uncurryThis(WeakSet.prototype.has);
+export const AggregateErrorPrototype = AggregateError.prototype;
+export const DataViewPrototype = DataView.prototype;
+export const EvalErrorPrototype = EvalError.prototype;
+export const PromisePrototype = Promise.prototype;
+export const RangeErrorPrototype = RangeError.prototype;
+export const ReferenceErrorPrototype = ReferenceError.prototype;
+export const SyntaxErrorPrototype = SyntaxError.prototype;
+export const TypeErrorPrototype = TypeError.prototype;
+export const URIErrorPrototype = URIError.prototype;
+export const FunctionPrototypeSymbolHasInstance = uncurryThis(Function.prototype[Symbol.hasInstance]);
+export const RegExpPrototypeSymbolReplace = uncurryThis(RegExp.prototype[Symbol.replace]);
+export const RegExpPrototypeSymbolSplit = uncurryThis(RegExp.prototype[Symbol.split]);
+export const ArrayPrototypeSymbolIterator = uncurryThis(Array.prototype[Symbol.iterator]);
+export const StringPrototypeSymbolIterator = uncurryThis(String.prototype[Symbol.iterator]);
+export const MapIteratorPrototypeNext = uncurryThis(new Map().entries().next);
+export const SetIteratorPrototypeNext = uncurryThis(new Set().values().next);
+export const StringIteratorPrototypeNext = uncurryThis(''[Symbol.iterator]().next);
+export const IteratorPrototype = Object.getPrototypeOf(
+	Object.getPrototypeOf([][Symbol.iterator]()),
+);
+export const AsyncIteratorPrototype = Object.getPrototypeOf(
+	Object.getPrototypeOf(async function* () {}.prototype),
+);
+
+// ---- getters ----
+
+export const ArrayBufferPrototypeGetByteLength = getter(ArrayBuffer.prototype, 'byteLength');
+export const ArrayBufferPrototypeGetDetached = getter(ArrayBuffer.prototype, 'detached');
+export const ArrayBufferPrototypeGetMaxByteLength = getter(ArrayBuffer.prototype, 'maxByteLength');
+export const ArrayBufferPrototypeGetResizable = getter(ArrayBuffer.prototype, 'resizable');
+export const DataViewPrototypeGetBuffer = getter(DataView.prototype, 'buffer');
+export const DataViewPrototypeGetByteLength = getter(DataView.prototype, 'byteLength');
+export const DataViewPrototypeGetByteOffset = getter(DataView.prototype, 'byteOffset');
+export const MapPrototypeGetSize = getter(Map.prototype, 'size');
+export const SetPrototypeGetSize = getter(Set.prototype, 'size');
+export const TypedArrayPrototypeGetBuffer = getter(TypedArray.prototype, 'buffer');
+export const TypedArrayPrototypeGetByteLength = getter(TypedArray.prototype, 'byteLength');
+export const TypedArrayPrototypeGetByteOffset = getter(TypedArray.prototype, 'byteOffset');
+export const TypedArrayPrototypeGetLength = getter(TypedArray.prototype, 'length');
+export const RegExpPrototypeGetFlags = getter(RegExp.prototype, 'flags');
+export const RegExpPrototypeGetSource = getter(RegExp.prototype, 'source');
+export const TypedArrayPrototypeGetSymbolToStringTag = getter(
+	TypedArray.prototype,
+	Symbol.toStringTag,
+);
+
+// ---- collections whose methods cannot be replaced ----
+
+function makeSafe(Unsafe, Safe) {
+	const names = Reflect.ownKeys(Unsafe.prototype);
+	for (let i = 0; i < names.length; i++) {
+		const descriptor = Object.getOwnPropertyDescriptor(Unsafe.prototype, names[i]);
+		if (!Object.hasOwn(Safe.prototype, names[i]))
+			Object.defineProperty(Safe.prototype, names[i], { __proto__: null, ...descriptor });
+	}
+	Object.setPrototypeOf(Safe.prototype, null);
+	Object.freeze(Safe.prototype);
+	Object.freeze(Safe);
+	return Safe;
+}
+// The constructors must not be given an iterable: they would call a replaced `next`.
+export const SafeMap = makeSafe(Map, class SafeMap extends Map {});
+export const SafeSet = makeSafe(Set, class SafeSet extends Set {});
+export const SafeWeakMap = makeSafe(WeakMap, class SafeWeakMap extends WeakMap {});
+export const SafeWeakSet = makeSafe(WeakSet, class SafeWeakSet extends WeakSet {});
+
+// Array.prototype.push.apply without a limit on the number of items.
+export function ArrayPrototypePushApply(target, items) {
+	for (let i = 0; i < items.length; i++) ArrayPrototypePush(target, items[i]);
+}
+
+// A promise that the library waits for by itself: nothing that a tenant does to
+// Promise.prototype is seen by it, `constructor` included, because it has its own.
+export function hidePromise(promise) {
+	return ObjectDefineProperty(promise, 'constructor', {
+		__proto__: null,
+		value: Promise,
+		configurable: true,
+	});
+}
+
+// Gives an internal class a prototype without a prototype, so that its constructor's
+// assignments cannot run setters that a tenant put on Object.prototype.
+export function isolate(Class) {
+	ObjectSetPrototypeOf(Class.prototype, null);
+	return Class;
+}
+
+// V8 makes SharedArrayBuffer only in a context that came out of a snapshot, so these are
+// captured by main.js before anything of the tenant runs.
+export let SharedArrayBufferPrototype;
+export let SharedArrayBufferPrototypeGetByteLength;
+export let SharedArrayBufferPrototypeGetGrowable;
+export let SharedArrayBufferPrototypeGetMaxByteLength;
+
+export function captureLate() {
+	SharedArrayBufferPrototype = globalThis.SharedArrayBuffer.prototype;
+	SharedArrayBufferPrototypeGetByteLength = getter(SharedArrayBufferPrototype, 'byteLength');
+	SharedArrayBufferPrototypeGetGrowable = getter(SharedArrayBufferPrototype, 'growable');
+	SharedArrayBufferPrototypeGetMaxByteLength = getter(SharedArrayBufferPrototype, 'maxByteLength');
+}

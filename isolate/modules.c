@@ -1,0 +1,186 @@
+#include "isolate/modules.h"
+
+#include "common/cleanup.h"
+#include "common/file.h"
+
+#include <ada_c.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define ROOT "/app"
+#define ROOT_URL "file://" ROOT "/"
+#define MODULE_BYTES_MAX (64u << 20)
+
+/* The path of a file: URL, percent escapes decoded; false when it holds an escaped
+ * slash or NUL, which would name another file than it seems to. */
+static bool path_of_url(const char *url, char *path, size_t size)
+{
+	size_t out = 0;
+	const char *in = url + strlen("file://");
+	while (*in && *in != '?' && *in != '#') {
+		unsigned value = (unsigned char)*in++;
+		if (value == '%' && sscanf(in, "%2x", &value) == 1 && in[0] && in[1]) {
+			in += 2;
+			if (value == '/' || value == 0)
+				return false;
+		}
+		if (out + 1 >= size)
+			return false;
+		path[out++] = (char)value;
+	}
+	path[out] = '\0';
+	return true;
+}
+
+static const char *from(const char *referrer)
+{
+	static char text[PATH_MAX + 32];
+	text[0] = '\0';
+	if (*referrer)
+		snprintf(text, sizeof text, " imported from %s", referrer + strlen("file://"));
+	return text;
+}
+
+static bool is_path(const char *specifier)
+{
+	return specifier[0] == '/' || strncmp(specifier, "./", 2) == 0 ||
+		strncmp(specifier, "../", 3) == 0 || strcmp(specifier, ".") == 0 ||
+		strcmp(specifier, "..") == 0;
+}
+
+static int refuse_bare(const char *specifier, const char *referrer, const char **ret_code,
+	struct error *error)
+{
+	if (strncmp(specifier, "node:", 5) == 0) {
+		*ret_code = "ERR_UNKNOWN_BUILTIN_MODULE";
+		return error_set(error, ENOENT, "No such built-in module: %s%s", specifier,
+			from(referrer));
+	}
+	if (ada_can_parse(specifier, strlen(specifier))) {
+		*ret_code = "ERR_UNSUPPORTED_ESM_URL_SCHEME";
+		return error_set(error, EINVAL,
+			"Only file: URLs of the release can be imported, not '%s'%s", specifier,
+			from(referrer));
+	}
+	*ret_code = "ERR_MODULE_NOT_FOUND";
+	return error_set(error, ENOENT,
+		"Cannot find package '%s'%s (bundle npm packages into the release, for example "
+		"with esbuild --bundle --format=esm)",
+		specifier, from(referrer));
+}
+
+int module_resolve(const char *specifier, const char *referrer, char **ret_url,
+	const char **ret_code, struct error *error)
+{
+	*ret_code = "ERR_MODULE_NOT_FOUND";
+	if (!is_path(specifier) && strncmp(specifier, "file:", 5) != 0)
+		return refuse_bare(specifier, referrer, ret_code, error);
+	const char *base = *referrer ? referrer : ROOT_URL;
+	ada_url url = ada_parse_with_base(specifier, strlen(specifier), base, strlen(base));
+	ada_string href = {0};
+	if (ada_is_valid(url))
+		href = ada_get_href(url);
+	cleanup_free char *copy = href.data ? strndup(href.data, href.length) : NULL;
+	ada_free(url);
+	if (!copy) {
+		*ret_code = "ERR_INVALID_MODULE_SPECIFIER";
+		return error_set(error, EINVAL, "Invalid module specifier '%s'%s", specifier,
+			from(referrer));
+	}
+	if (strncmp(copy, ROOT_URL, strlen(ROOT_URL)) != 0)
+		return error_set(error, ENOENT,
+			"Cannot find module '%s'%s: it lies outside of the release (%s)", specifier,
+			from(referrer), ROOT);
+	*ret_url = take_pointer(copy);
+	return 0;
+}
+
+static bool ends_with(const char *string, const char *end)
+{
+	size_t length = strlen(string), end_length = strlen(end);
+	return length >= end_length && strcmp(string + length - end_length, end) == 0;
+}
+
+/* The import attribute must say what the file is, as the standard demands of JSON. */
+static int check_type(const char *path, const char *type, struct engine_module_source *source,
+	struct error *error)
+{
+	source->json = strcmp(type, "json") == 0;
+	if (*type && !source->json) {
+		source->code = "ERR_IMPORT_ATTRIBUTE_UNSUPPORTED";
+		return error_set(error, EINVAL,
+			"Import attribute \"type\" with value \"%s\" is not supported", type);
+	}
+	if (ends_with(path, ".json") && !source->json) {
+		source->code = "ERR_IMPORT_ATTRIBUTE_MISSING";
+		return error_set(error, EINVAL,
+			"Module \"%s\" needs an import attribute of \"type: json\"", path);
+	}
+	if (source->json && !ends_with(path, ".json")) {
+		source->code = "ERR_IMPORT_ATTRIBUTE_TYPE_INCOMPATIBLE";
+		return error_set(error, EINVAL, "Module \"%s\" is not of type \"json\"", path);
+	}
+	return 0;
+}
+
+static int read_module(const char *path, const char *specifier, const char *referrer,
+	struct engine_module_source *source, struct error *error)
+{
+	struct stat status;
+	source->code = "ERR_MODULE_NOT_FOUND";
+	if (stat(path, &status) < 0)
+		return error_set(error, errno, "Cannot find module '%s'%s", path, from(referrer));
+	if (S_ISDIR(status.st_mode)) {
+		source->code = "ERR_UNSUPPORTED_DIR_IMPORT";
+		return error_set(error, EISDIR,
+			"Directory import '%s' is not supported resolving '%s'%s", path, specifier,
+			from(referrer));
+	}
+	return file_read(AT_FDCWD, path, MODULE_BYTES_MAX, &source->source, &source->length, error);
+}
+
+static int load(void *arg, const char *specifier, const char *referrer, const char *type,
+	struct engine_module_source *ret_source, struct error *error)
+{
+	(void)arg;
+	char path[PATH_MAX];
+	struct engine_module_source source = {0};
+	cleanup_free char *url = NULL;
+	int result = module_resolve(specifier, referrer, &url, &source.code, error);
+	if (result == 0 && !path_of_url(url, path, sizeof path)) {
+		source.code = "ERR_INVALID_MODULE_SPECIFIER";
+		result = error_set(error, EINVAL, "Invalid module specifier '%s'%s", specifier,
+			from(referrer));
+	}
+	if (result == 0)
+		result = check_type(path, type, &source, error);
+	if (result == 0)
+		result = read_module(path, specifier, referrer, &source, error);
+	if (result == 0)
+		source.url = take_pointer(url);
+	*ret_source = source;
+	return result;
+}
+
+static void set_meta(struct engine *engine, void *arg, const char *url, engine_value *meta)
+{
+	(void)arg;
+	char path[PATH_MAX];
+	engine_set(engine, meta, "url", engine_string(engine, url));
+	if (!path_of_url(url, path, sizeof path))
+		return;
+	engine_set(engine, meta, "filename", engine_string(engine, path));
+	char *slash = strrchr(path, '/');
+	if (slash)
+		*slash = '\0';
+	engine_set(engine, meta, "dirname", engine_string(engine, path));
+}
+
+void modules_init(void)
+{
+	engine_modules_init(runtime.engine, load, set_meta, NULL);
+}

@@ -1,0 +1,14 @@
+/* Where ES modules come from: files of the release, below /app. */
+#pragma once
+
+#include "isolate/runtime.h"
+
+/* Connects the engine's modules with the release. */
+void modules_init(void);
+
+/* Resolves SPECIFIER as written in REFERRER (a file: URL, "" for the entry) to the URL
+ * of a file: relative (./ ../), absolute (/app/…) or a file: URL; percent escapes are
+ * decoded, `..` is resolved. No file is looked at. Returns 0 with *ret_url malloc'ed, or
+ * a negative errno with the message for the import and *ret_code, Node's error code. */
+int module_resolve(const char *specifier, const char *referrer, char **ret_url,
+	const char **ret_code, struct error *error);

@@ -1,0 +1,165 @@
+/* Natives of isolate/js/process.js and of the ticks: output, exit, memory, time. */
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/file.h"
+#include "isolate/natives.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* writeStdio(fd, string or bytes): standard output and error are written at once and
+ * whole, as Node does with pipes, so that nothing is lost when the process ends. A
+ * reader that is gone is not the program's problem. */
+static engine_value *write_stdio(struct engine *engine, struct engine_call *call)
+{
+	int fd = engine_argument_int32(call, 0);
+	engine_value *value = engine_call_argument(engine, call, 1);
+	void *bytes;
+	size_t length;
+	if (fd != STDOUT_FILENO && fd != STDERR_FILENO)
+		return engine_throw(engine, "RangeError", NULL, "writeStdio: bad descriptor");
+	if (engine_bytes_get(value, &bytes, &length)) {
+		(void)file_write_all(fd, bytes, length);
+		return NULL;
+	}
+	char small[4096];
+	cleanup_free char *large = NULL;
+	if (engine_typeof(value) != ENGINE_STRING)
+		return engine_throw(engine, "TypeError", NULL, "writeStdio: not a string");
+	size_t most = engine_string_length(value) * 3;
+	char *text = most <= sizeof small ? small : (large = malloc(most));
+	if (!text)
+		return engine_throw(engine, "RangeError", NULL, "the string is too large to write");
+	length = engine_string_write_utf8(engine, value, text, most, NULL);
+	(void)file_write_all(fd, text, length);
+	return NULL;
+}
+
+static engine_value *exit_process(struct engine *engine, struct engine_call *call)
+{
+	(void)engine;
+	int code = engine_argument_int32(call, 0) & 0xFF;
+	char text[96];
+	snprintf(text, sizeof text, "%s called process.exit(%d)%s",
+		runtime.start ? runtime.start->entry : "the program", code,
+		runtime.ready ? "" : " before it was ready");
+	runtime_exit(WORKER_REASON_EXIT, (uint32_t)code, text);
+}
+
+/* Ends the worker for an error that nobody handles. */
+static engine_value *fatal(struct engine *engine, struct engine_call *call)
+{
+	engine_throw_value(engine, engine_call_argument(engine, call, 0));
+	runtime_uncaught();
+	return NULL;
+}
+
+static engine_value *run_microtasks(struct engine *engine, struct engine_call *call)
+{
+	(void)call;
+	engine_run_microtasks(engine);
+	return NULL;
+}
+
+/* memoryUsage(): [rss, heapTotal, heapUsed, external, arrayBuffers] in bytes. There is
+ * no /proc in here; the largest resident size so far is what the kernel tells. */
+static engine_value *memory_usage(struct engine *engine, struct engine_call *call)
+{
+	(void)call;
+	struct engine_memory memory;
+	struct rusage usage;
+	engine_memory(engine, &memory);
+	getrusage(RUSAGE_SELF, &usage);
+	engine_value *items[] = {
+		engine_number(engine, (double)usage.ru_maxrss * 1024),
+		engine_number(engine, (double)memory.heap_total),
+		engine_number(engine, (double)memory.heap_used),
+		engine_number(engine, (double)memory.external),
+		engine_number(engine, (double)memory.array_buffers),
+	};
+	return engine_array(engine, items, ARRAY_LENGTH(items));
+}
+
+/* cpuUsage(): [user, system] in microseconds. */
+static engine_value *cpu_usage(struct engine *engine, struct engine_call *call)
+{
+	(void)call;
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	engine_value *items[] = {
+		engine_number(engine,
+			(double)usage.ru_utime.tv_sec * 1e6 + (double)usage.ru_utime.tv_usec),
+		engine_number(engine,
+			(double)usage.ru_stime.tv_sec * 1e6 + (double)usage.ru_stime.tv_usec),
+	};
+	return engine_array(engine, items, ARRAY_LENGTH(items));
+}
+
+/* hrtime(): monotonic milliseconds, with the nanoseconds as fraction. */
+static engine_value *hrtime(struct engine *engine, struct engine_call *call)
+{
+	(void)call;
+	return engine_number(engine, (double)clock_ns() / 1e6);
+}
+
+static engine_value *hrtime_bigint(struct engine *engine, struct engine_call *call)
+{
+	(void)call;
+	return engine_bigint_u64(engine, clock_ns());
+}
+
+static engine_value *string_list(struct engine *engine, const char *const *list, size_t count)
+{
+	engine_value *array = engine_array(engine, NULL, 0);
+	for (size_t i = 0; i < count; i++)
+		engine_set_index(engine, array, (uint32_t)i, engine_string(engine, list[i]));
+	return array;
+}
+
+/* startInfo(): [entry, arguments, environment] of START. */
+static engine_value *start_info(struct engine *engine, struct engine_call *call)
+{
+	(void)call;
+	const struct worker_start *start = runtime.start;
+	if (!start)
+		return NULL;
+	engine_value *items[] = {
+		engine_string(engine, start->entry),
+		string_list(engine, start->arguments, start->argument_count),
+		string_list(engine, start->environment, start->environment_count),
+	};
+	return engine_array(engine, items, ARRAY_LENGTH(items));
+}
+
+static engine_value *version(struct engine *engine, struct engine_call *call)
+{
+	(void)call;
+	engine_value *items[] = {
+		engine_string(engine, TENANTD_VERSION),
+		engine_string(engine, engine_version()),
+		engine_string(engine, uv_version_string()),
+	};
+	return engine_array(engine, items, ARRAY_LENGTH(items));
+}
+
+static const struct engine_native natives[] = {
+	{"writeStdio", write_stdio, 2},
+	{"exit", exit_process, 1},
+	{"fatal", fatal, 1},
+	{"runMicrotasks", run_microtasks, 0},
+	{"memoryUsage", memory_usage, 0},
+	{"cpuUsage", cpu_usage, 0},
+	{"hrtime", hrtime, 0},
+	{"hrtimeBigint", hrtime_bigint, 0},
+	{"startInfo", start_info, 0},
+	{"version", version, 0},
+};
+
+const struct native_module process_natives = {
+	.natives = natives,
+	.native_count = ARRAY_LENGTH(natives),
+};

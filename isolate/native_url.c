@@ -1,0 +1,161 @@
+/* Natives of isolate/js/url.js, on ada: one call parses a URL and says where its
+ * components begin, so that getters are slices of the href. */
+
+#include "common/cleanup.h"
+#include "isolate/natives.h"
+
+#include <ada_c.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A string argument as UTF-8; lone surrogates become U+FFFD, which makes it the
+ * USVString that the URL standard wants. */
+struct text {
+	char small[1024];
+	char *large;
+	const char *data;
+	size_t length;
+};
+
+static void text_free(struct text *text)
+{
+	free(text->large);
+}
+#define cleanup_text __attribute__((cleanup(text_free)))
+
+/* False with an exception pending when memory ran out. */
+static bool text_take(struct engine *engine, struct text *text, engine_value *value)
+{
+	size_t most = engine_string_length(value) * 3;
+	char *target = text->small;
+	if (most > sizeof text->small) {
+		target = text->large = malloc(most);
+		if (!target) {
+			engine_throw(engine, "RangeError", NULL, "the URL is too long");
+			return false;
+		}
+	}
+	text->data = target;
+	text->length = engine_string_write_utf8(engine, value, target, most, NULL);
+	return true;
+}
+
+static void url_free(ada_url *url)
+{
+	if (*url)
+		ada_free(*url);
+}
+#define cleanup_url __attribute__((cleanup(url_free)))
+
+enum { COMPONENTS = 8 }; /* elements of the Uint32Array of url.js */
+
+/* Fills the array and returns the href, which is ASCII. */
+static engine_value *take_result(struct engine *engine, ada_url url, engine_value *array)
+{
+	void *data;
+	size_t length;
+	const ada_url_components *components = ada_get_components(url);
+	if (!engine_bytes_get(array, &data, &length) || length < COMPONENTS * sizeof(uint32_t))
+		return engine_throw(engine, "TypeError", NULL, "not an array of components");
+	const uint32_t values[COMPONENTS] = {
+		components->protocol_end,
+		components->username_end,
+		components->host_start,
+		components->host_end,
+		components->port,
+		components->pathname_start,
+		components->search_start,
+		components->hash_start,
+	};
+	memcpy(data, values, sizeof values);
+	ada_string href = ada_get_href(url);
+	return engine_string_latin1(engine, href.data, href.length);
+}
+
+/* urlParse(input, base or undefined, components): the href, or undefined. */
+static engine_value *url_parse(struct engine *engine, struct engine_call *call)
+{
+	cleanup_text struct text input = {.large = NULL};
+	cleanup_text struct text base = {.large = NULL};
+	engine_value *base_value = engine_call_argument(engine, call, 1);
+	bool has_base = engine_typeof(base_value) == ENGINE_STRING;
+	if (!text_take(engine, &input, engine_call_argument(engine, call, 0)) ||
+		(has_base && !text_take(engine, &base, base_value)))
+		return NULL;
+	cleanup_url ada_url url =
+		has_base ? ada_parse_with_base(input.data, input.length, base.data, base.length)
+			 : ada_parse(input.data, input.length);
+	if (!ada_is_valid(url))
+		return NULL;
+	return take_result(engine, url, engine_call_argument(engine, call, 2));
+}
+
+/* urlCanParse(input, base or undefined) */
+static engine_value *url_can_parse(struct engine *engine, struct engine_call *call)
+{
+	cleanup_text struct text input = {.large = NULL};
+	cleanup_text struct text base = {.large = NULL};
+	engine_value *base_value = engine_call_argument(engine, call, 1);
+	bool has_base = engine_typeof(base_value) == ENGINE_STRING;
+	if (!text_take(engine, &input, engine_call_argument(engine, call, 0)) ||
+		(has_base && !text_take(engine, &base, base_value)))
+		return NULL;
+	return engine_bool(engine,
+		has_base ? ada_can_parse_with_base(input.data, input.length, base.data, base.length)
+			 : ada_can_parse(input.data, input.length));
+}
+
+static bool set_search(ada_url url, const char *input, size_t length)
+{
+	ada_set_search(url, input, length);
+	return true;
+}
+
+static bool set_hash(ada_url url, const char *input, size_t length)
+{
+	ada_set_hash(url, input, length);
+	return true;
+}
+
+/* By the numbers of url.js. */
+static bool (*const setters[])(ada_url, const char *, size_t) = {
+	ada_set_href,
+	ada_set_protocol,
+	ada_set_username,
+	ada_set_password,
+	ada_set_host,
+	ada_set_hostname,
+	ada_set_port,
+	ada_set_pathname,
+	set_search,
+	set_hash,
+};
+
+/* urlUpdate(href, part, value, components): the new href, or undefined when VALUE does
+ * not do for that part, and nothing changes. */
+static engine_value *url_update(struct engine *engine, struct engine_call *call)
+{
+	cleanup_text struct text href = {.large = NULL};
+	cleanup_text struct text value = {.large = NULL};
+	int32_t part = engine_argument_int32(call, 1);
+	if (part < 0 || (size_t)part >= ARRAY_LENGTH(setters))
+		return engine_throw(engine, "RangeError", NULL, "no such part of a URL");
+	if (!text_take(engine, &href, engine_call_argument(engine, call, 0)) ||
+		!text_take(engine, &value, engine_call_argument(engine, call, 2)))
+		return NULL;
+	cleanup_url ada_url url = ada_parse(href.data, href.length);
+	if (!ada_is_valid(url) || !setters[part](url, value.data, value.length))
+		return NULL;
+	return take_result(engine, url, engine_call_argument(engine, call, 3));
+}
+
+static const struct engine_native natives[] = {
+	{"urlParse", url_parse, 3},
+	{"urlCanParse", url_can_parse, 2},
+	{"urlUpdate", url_update, 4},
+};
+
+const struct native_module url_natives = {
+	.natives = natives,
+	.native_count = ARRAY_LENGTH(natives),
+};

@@ -1,0 +1,353 @@
+#include "isolate/runtime.h"
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "isolate/natives.h"
+#include "isolate/watchdog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct runtime runtime = {.channel = -1};
+
+/* Flags that JavaScript raises, so that a tick without work costs no call. */
+enum { TICK_CALLBACKS, TICK_REJECTIONS, TICK_FLAGS };
+static volatile int32_t *tick_flags;
+
+static engine_ref *process_ticks, *uncaught_exception, *rejection, *after_fork, *warm_up;
+
+static uv_prepare_t turn_end;
+static uv_timer_t tasks_timer;
+static uint64_t turn_ended_ns, idle_before_ns, heap_looked_ns;
+
+/* ---- the end ---- */
+
+_Noreturn void runtime_exit(enum worker_reason reason, uint32_t code, const char *text)
+{
+	static char report[sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1];
+	if (runtime.channel >= 0) {
+		bool failed = !runtime.ready && runtime.start &&
+			runtime.start->mode == WORKER_MODE_SERVE;
+		if (failed && reason == WORKER_REASON_UNCAUGHT)
+			reason = WORKER_REASON_BOOT;
+		size_t length = message_report_encode(report, sizeof report,
+			failed ? MESSAGE_FAILED : MESSAGE_EXITING, runtime.instance, reason, code,
+			text);
+		/* A supervisor that is gone has killed us already. */
+		(void)!send(runtime.channel, report, length, MSG_NOSIGNAL);
+	}
+	_exit((int)code);
+}
+
+static void write_log(const char *text)
+{
+	(void)file_write_all(STDERR_FILENO, text, strlen(text));
+}
+
+_Noreturn static void end_uncaught(engine_value *exception)
+{
+	cleanup_free char *text = engine_exception_describe(runtime.engine, exception);
+	const char *message = text ? text : "an exception that cannot be described";
+	write_log("Uncaught ");
+	write_log(message);
+	write_log("\n");
+	runtime_exit(WORKER_REASON_UNCAUGHT, 1, message);
+}
+
+static void on_heap_limit(void *arg, size_t used, size_t limit)
+{
+	(void)arg;
+	char text[160];
+	snprintf(text, sizeof text,
+		"the JavaScript heap reached its limit: %zu MiB used of %zu MiB (limits.memory)",
+		used >> 20, limit >> 20);
+	write_log(text);
+	write_log("\n");
+	runtime_exit(WORKER_REASON_HEAP_LIMIT, 134, text);
+}
+
+static void on_fatal(void *arg, const char *where, const char *message)
+{
+	(void)arg;
+	char text[512];
+	snprintf(text, sizeof text, "fatal error in the engine: %s: %s", where ? where : "V8",
+		message ? message : "unknown");
+	write_log(text);
+	write_log("\n");
+	bool memory = message && strstr(message, "memory");
+	runtime_exit(memory ? WORKER_REASON_HEAP_LIMIT : WORKER_REASON_UNCAUGHT, 134, text);
+}
+
+/* ---- into JavaScript and back ---- */
+
+engine_ref *runtime_hook(const char *name)
+{
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	engine_value *hooks =
+		engine_get(runtime.engine, engine_native_object(runtime.engine), "hooks");
+	engine_value *hook = hooks ? engine_get(runtime.engine, hooks, name) : NULL;
+	if (!hook || engine_typeof(hook) != ENGINE_FUNCTION) {
+		log_error("the JavaScript library has no hook %s", name);
+		abort();
+	}
+	engine_ref *ref = engine_ref_new(runtime.engine, hook);
+	engine_scope_close(runtime.engine, &scope);
+	return ref;
+}
+
+static void give_to_listeners(engine_value *exception)
+{
+	engine_value *handled = NULL;
+	int result = engine_call_function(runtime.engine,
+		engine_ref_get(runtime.engine, uncaught_exception), engine_undefined(runtime.engine),
+		&exception, 1, &handled);
+	if (result < 0) {
+		engine_value *thrown = engine_exception_take(runtime.engine);
+		end_uncaught(thrown ? thrown : exception);
+	}
+	if (!engine_to_bool(runtime.engine, handled))
+		end_uncaught(exception);
+}
+
+void runtime_uncaught(void)
+{
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	engine_value *exception = engine_exception_take(runtime.engine);
+	if (!exception)
+		runtime_exit(WORKER_REASON_CPU_LIMIT, 1, "execution was terminated");
+	give_to_listeners(exception);
+	engine_scope_close(runtime.engine, &scope);
+}
+
+static void call_process_ticks(void)
+{
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	if (engine_call_function(runtime.engine, engine_ref_get(runtime.engine, process_ticks),
+		    engine_undefined(runtime.engine), NULL, 0, NULL) < 0)
+		runtime_uncaught();
+	engine_scope_close(runtime.engine, &scope);
+}
+
+void runtime_tick(void)
+{
+	for (;;) {
+		if (!tick_flags[TICK_CALLBACKS] && engine_run_microtasks(runtime.engine) < 0)
+			runtime_uncaught();
+		if (!tick_flags[TICK_CALLBACKS] && !tick_flags[TICK_REJECTIONS])
+			return;
+		call_process_ticks();
+	}
+}
+
+void runtime_call(engine_value *function, engine_value *receiver, engine_value *const *arguments,
+	int count)
+{
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	if (engine_call_function(runtime.engine, function, receiver, arguments, count, NULL) < 0)
+		runtime_uncaught();
+	runtime_tick();
+	engine_scope_close(runtime.engine, &scope);
+}
+
+static void on_rejection(struct engine *engine, void *arg, engine_value *promise,
+	engine_value *reason, bool handled)
+{
+	(void)arg;
+	engine_value *arguments[] = {
+		promise,
+		reason ? reason : engine_undefined(engine),
+		engine_bool(engine, handled),
+	};
+	/* The hook only keeps books; nothing of the tenant runs in it. */
+	(void)engine_call_function(engine, engine_ref_get(engine, rejection),
+		engine_undefined(engine), arguments, 3, NULL);
+}
+
+static void on_uncaught(struct engine *engine, void *arg, engine_value *exception)
+{
+	(void)engine;
+	(void)arg;
+	give_to_listeners(exception);
+}
+
+/* ---- life ---- */
+
+/* The tick flags live in an ArrayBuffer of the library's. */
+static void find_tick_flags(void)
+{
+	struct engine_scope scope;
+	void *data;
+	size_t length;
+	engine_scope_open(runtime.engine, &scope);
+	engine_value *hooks =
+		engine_get(runtime.engine, engine_native_object(runtime.engine), "hooks");
+	engine_value *flags = hooks ? engine_get(runtime.engine, hooks, "tickFlags") : NULL;
+	if (!flags || !engine_bytes_get(flags, &data, &length) ||
+		length < TICK_FLAGS * sizeof *tick_flags) {
+		log_error("the JavaScript library has no tick flags");
+		abort();
+	}
+	tick_flags = data;
+	engine_scope_close(runtime.engine, &scope);
+}
+
+static int map_file(const char *path, void **ret_data, size_t *ret_length, struct error *error)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return error_errno(error, errno, "cannot open the snapshot %s", path);
+	void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (data == MAP_FAILED)
+		return error_errno(error, errno, "cannot map the snapshot %s", path);
+	*ret_data = data;
+	*ret_length = (size_t)status.st_size;
+	return 0;
+}
+
+int runtime_open(const char *snapshot, bool jitless, struct error *error)
+{
+	static struct worker_stats private_stats;
+	void *data = NULL;
+	size_t length = 0;
+	int result = engine_process_init(&(struct engine_flags){.jitless = jitless}, error);
+	if (result == 0)
+		result = map_file(snapshot, &data, &length, error);
+	if (result < 0)
+		return result;
+	struct engine_options options = {
+		.tables = natives_tables(),
+		.snapshot = data,
+		.snapshot_length = length,
+	};
+	result = engine_open(&options, &runtime.engine, error);
+	if (result < 0)
+		return error_prefix(error, "%s", snapshot);
+	runtime.stats = &private_stats;
+	find_tick_flags();
+	process_ticks = runtime_hook("processTicks");
+	uncaught_exception = runtime_hook("uncaughtException");
+	rejection = runtime_hook("rejection");
+	after_fork = runtime_hook("afterFork");
+	warm_up = runtime_hook("warmUp");
+	engine_on_rejection(runtime.engine, on_rejection, NULL);
+	engine_on_uncaught(runtime.engine, on_uncaught, NULL);
+	engine_on_heap_limit(runtime.engine, on_heap_limit, NULL);
+	engine_on_fatal(runtime.engine, on_fatal, NULL);
+	natives_bind();
+	return 0;
+}
+
+void runtime_warm_up(void)
+{
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	runtime_call(engine_ref_get(runtime.engine, warm_up), engine_undefined(runtime.engine),
+		NULL, 0);
+	engine_scope_close(runtime.engine, &scope);
+}
+
+static void on_tasks_timer(uv_timer_t *handle)
+{
+	(void)handle; /* The turn that it makes runs the tasks. */
+}
+
+/* V8's own tasks. Most turns there are none. */
+static void run_engine_tasks(void)
+{
+	int64_t wait_ms = engine_tasks_wait_ms(runtime.engine);
+	if (wait_ms < 0)
+		return;
+	if (wait_ms > 0) {
+		uv_timer_start(&tasks_timer, on_tasks_timer, (uint64_t)wait_ms, 0);
+		return;
+	}
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	if (engine_run_tasks(runtime.engine) < 0)
+		runtime_uncaught();
+	runtime_tick();
+	engine_scope_close(runtime.engine, &scope);
+	if (engine_tasks_wait_ms(runtime.engine) >= 0)
+		uv_timer_start(&tasks_timer, on_tasks_timer, 0, 0);
+}
+
+/* Once in each turn of the loop, right before it waits: how long the turn was. */
+static void on_turn_end(uv_prepare_t *handle)
+{
+	run_engine_tasks();
+	struct worker_stats *stats = runtime.stats;
+	uint64_t now = uv_hrtime();
+	uint64_t idle = uv_metrics_idle_time(handle->loop);
+	uint64_t busy = now - turn_ended_ns - (idle - idle_before_ns);
+	turn_ended_ns = now;
+	idle_before_ns = idle;
+	stats->turns++;
+	stats->turn_started_ns = 0;
+	if (busy > stats->delay_max_ns)
+		stats->delay_max_ns = busy;
+	if (now - heap_looked_ns > 1000000000u) {
+		struct engine_memory memory;
+		engine_memory(runtime.engine, &memory);
+		stats->heap_used_bytes = memory.heap_used;
+		stats->heap_limit_bytes = memory.heap_limit;
+		stats->external_bytes = memory.external;
+		heap_looked_ns = now;
+	}
+}
+
+static int make_loop(struct error *error)
+{
+	int result = uv_loop_init(&runtime.loop);
+	if (result < 0)
+		return error_set(
+			error, result, "cannot make the event loop: %s", uv_strerror(result));
+	uv_loop_configure(&runtime.loop, UV_METRICS_IDLE_TIME);
+	uv_prepare_init(&runtime.loop, &turn_end);
+	uv_prepare_start(&turn_end, on_turn_end);
+	uv_unref((uv_handle_t *)&turn_end);
+	uv_timer_init(&runtime.loop, &tasks_timer);
+	uv_unref((uv_handle_t *)&tasks_timer);
+	turn_ended_ns = uv_hrtime();
+	return 0;
+}
+
+/* Most of the tenant's memory is for the JavaScript heap; a quarter stays for code,
+ * stacks, sockets and buffers. The cgroup limits the whole. */
+static uint64_t heap_bytes(const struct worker_start *start)
+{
+	return start->memory_bytes / 4 * 3;
+}
+
+int runtime_start(const struct worker_start *start, struct error *error)
+{
+	runtime.start = start;
+	int result = engine_after_fork(runtime.engine, heap_bytes(start), error);
+	if (result == 0)
+		result = make_loop(error);
+	if (result == 0)
+		result = watchdog_start(start->turn_cpu_ms, error);
+	if (result < 0)
+		return result;
+	engine_allow_eval(runtime.engine, start->allow_eval);
+	engine_allow_wasm(runtime.engine, start->allow_wasm);
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	runtime_call(engine_ref_get(runtime.engine, after_fork), engine_undefined(runtime.engine),
+		NULL, 0);
+	engine_scope_close(runtime.engine, &scope);
+	natives_start();
+	return 0;
+}

@@ -1,0 +1,12 @@
+/* Canonical JSON. */
+#pragma once
+
+#include <jansson.h>
+#include <stdint.h>
+
+/* ROOT, which it takes over (NULL: out of memory before), as indented text with a
+ * newline at the end. NULL when out of memory. */
+char *print_json(json_t *root);
+
+/* A new string for a duration. */
+json_t *print_duration(uint64_t ms);

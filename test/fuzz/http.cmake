@@ -1,0 +1,7 @@
+if(TENANTD_FUZZ)
+  pkg_check_modules(LLHTTP REQUIRED IMPORTED_TARGET libllhttp)
+  add_executable(http_fuzz http_fuzz.c ${CMAKE_SOURCE_DIR}/isolate/http_parse.c)
+  target_compile_options(http_fuzz PRIVATE -fsanitize=fuzzer)
+  target_link_options(http_fuzz PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(http_fuzz PkgConfig::LLHTTP ${ADA_LIBRARY})
+endif()

@@ -1,0 +1,47 @@
+"""Every command that the README shows is run."""
+
+import os
+import re
+import subprocess
+import unittest
+
+import harness
+from harness import ROOT, TenantdTest
+
+
+class ReadmeTest(TenantdTest):
+    def test_the_commands_of_the_readme(self):
+        for example in ("hello", "stream"):
+            done = self.daemon.ctl("deploy", example, f"{ROOT}/docs/examples/{example}",
+                                   "--policy", f"{ROOT}/docs/examples/policies/{example}.json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+        with open(ROOT + "/README.md") as file:
+            blocks = re.findall(r"```sh\n(.*?)```", file.read(), re.S)
+        lines = [line for block in blocks for line in block.splitlines()
+                 if not line.startswith("make ")]
+        self.assertGreater(len(lines), 5)
+        for line in lines:
+            command = line.replace("./build/tenantctl", harness.BUILD + "/tenantctl")
+            done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True,
+                                  timeout=60,
+                                  env={**os.environ, "TENANTD_SOCKET": self.daemon.socket})
+            self.assertEqual(done.returncode, 0, f"{line}\n{done.stdout}{done.stderr}")
+
+    def test_links_of_the_documents(self):
+        for folder, _, names in os.walk(ROOT + "/docs"):
+            if "node_modules" in folder:
+                continue
+            for name in names:
+                if name.endswith(".md"):
+                    self.check_links(os.path.join(folder, name))
+        self.check_links(ROOT + "/README.md")
+
+    def check_links(self, path):
+        with open(path) as file:
+            for target in re.findall(r"\]\(([^)#:]+)\)", file.read()):
+                self.assertTrue(os.path.exists(os.path.join(os.path.dirname(path), target)),
+                                f"{path}: {target}")
+
+
+if __name__ == "__main__":
+    unittest.main()

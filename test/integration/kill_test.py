@@ -1,0 +1,164 @@
+"""kill -9 of anything at any moment: nothing is lost, nothing is left over."""
+
+import glob
+import os
+import signal
+import time
+import unittest
+
+from harness import Daemon, TenantdTest, request, wait_until
+
+HELLO = "export default { fetch: () => new Response('hello') };"
+
+
+def children_of(pid):
+    found = []
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path) as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            if int(fields[1]) == pid:
+                found.append(int(path.split("/")[2]))
+        except OSError:
+            pass
+    return found
+
+
+def command_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline") as file:
+            return file.read().split("\0")[0]
+    except OSError:
+        return ""
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def cgroups_of_tenantd():
+    return [path for root in ("memory", "cpu", "pids", "unified", "freezer", ".")
+            for path in glob.glob(f"/sys/fs/cgroup/{root}/**/tenantd*/*/", recursive=True)]
+
+
+class KillTest(TenantdTest):
+    def zygote(self):
+        """The zygote is the child that is no worker: it holds descriptor 3 to the daemon."""
+        workers = {t["pid"] for t in self.daemon.json("list")}
+        return [pid for pid in children_of(self.daemon.process.pid)
+                if pid not in workers and "zygote" in command_of(pid)][0]
+
+    def test_kill_a_worker(self):
+        port = self.deploy("w", self.write("main.js", HELLO))
+        pid = self.daemon.status("w")["pid"]
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: self.daemon.status("w")["pid"] not in (pid, None)
+                   and self.daemon.status("w")["state"] == "running")
+        self.assertEqual(self.daemon.status("w")["last_exit"]["reason"], "signal")
+        self.assertEqual(request(port)[2], b"hello")
+
+    def test_kill_the_zygote(self):
+        port = self.deploy("z", self.write("main.js", HELLO))
+        worker = self.daemon.status("z")["pid"]
+        zygote = self.zygote()
+        os.kill(zygote, signal.SIGKILL)
+        self.assertEqual(request(port)[2], b"hello")
+        wait_until(lambda: not alive(zygote))
+        self.assertEqual(self.daemon.ctl("restart", "z").returncode, 0)
+        self.assertEqual(request(port)[2], b"hello")
+        self.assertNotEqual(self.daemon.status("z")["pid"], worker)
+        self.assertNotEqual(self.zygote(), zygote)
+
+    def test_kill_the_supervisor_again_and_again(self):
+        port = self.deploy("s", self.write("main.js", HELLO))
+        release = self.daemon.status("s")["release"]
+        for delay in (0, 0.05, 0.2, 0.01, 0.1):
+            time.sleep(delay)
+            pids = [self.daemon.process.pid] + children_of(self.daemon.process.pid)
+            self.daemon.process.kill()
+            self.daemon.process.wait()
+            wait_until(lambda: not any(alive(pid) for pid in pids[1:]), 5,
+                       "the end of all workers with their supervisor")
+            self.daemon.start()
+            wait_until(lambda: self.daemon.status("s")["state"] == "running")
+            self.assertEqual(self.daemon.status("s")["release"], release)
+            self.assertEqual(self.port_of("s"), port)
+            self.assertEqual(request(port)[2], b"hello")
+        self.assertLessEqual(len([m for m in open("/proc/mounts") if self.daemon.folder in m]), 0)
+
+    def test_kill_the_supervisor_while_it_deploys(self):
+        port = self.deploy("d", self.write("v0.js", HELLO))
+        import subprocess
+        import harness
+        for i in range(8):
+            path = self.write(f"v{i + 1}.js", HELLO.replace("hello", f"v{i + 1}")
+                              + "//" + "x" * 100000)
+            deploy = subprocess.Popen(
+                [harness.BUILD + "/tenantctl", "--socket", self.daemon.socket, "deploy", "d", path],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(0.004 * i)
+            self.daemon.process.kill()
+            self.daemon.process.wait()
+            deploy.wait(20)
+            self.daemon.start()
+            wait_until(lambda: self.daemon.status("d")["state"] == "running")
+            self.assertIn(request(port)[2], (b"hello", *(f"v{n}".encode() for n in range(1, i + 2))))
+        self.assertEqual(os.listdir(self.daemon.state + "/staging"), [])
+
+    def test_nothing_is_left_when_it_stops(self):
+        other = Daemon()
+        try:
+            other.ctl("deploy", "x", self.write("main.js", HELLO))
+            before = set(cgroups_of_tenantd())
+            pids = children_of(other.process.pid)
+            self.assertEqual(other.stop(), 0)
+            self.assertFalse(any(alive(pid) for pid in pids))
+            self.assertLess(len(cgroups_of_tenantd()), max(1, len(before)))
+        finally:
+            other.close()
+
+
+class StopTest(TenantdTest):
+    def test_sigterm_drains(self):
+        import threading
+        daemon = Daemon()
+        try:
+            path = self.write("main.js", """
+                export default { async fetch() {
+                    await new Promise((r) => setTimeout(r, 500)); return new Response('slow'); } };""")
+            self.assertEqual(daemon.ctl("deploy", "slow", path).returncode, 0)
+            port = int(daemon.status("slow")["listeners"][0]["address"].rsplit(":", 1)[1])
+            answers = []
+            thread = threading.Thread(target=lambda: answers.append(request(port)))
+            thread.start()
+            time.sleep(0.2)
+            self.assertEqual(daemon.stop(), 0)
+            thread.join()
+            self.assertEqual(answers[0][::2], (200, b"slow"))
+            self.assertEqual(answers[0][1].get("connection"), "close")
+        finally:
+            daemon.close()
+
+    def test_sighup_keeps_the_old_policy_on_error(self):
+        path = self.write("main.js", "export default { fetch: (r, env) => new Response(env.M) };")
+        port = self.deploy("hup", path, port=None, permissions={"env": {"set": {"M": "one"}}})
+        self.assertEqual(request(port)[2], b"one")
+        file = self.daemon.policies + "/hup.json"
+        good = open(file).read()
+        with open(file, "w") as out:
+            out.write(good.replace("one", "two").replace('"version"', '"verzion"'))
+        self.daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "verzion" in self.daemon.log())
+        self.assertEqual(request(port)[2], b"one")
+        with open(file, "w") as out:
+            out.write(good.replace("one", "two"))
+        self.daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: request(port)[2] == b"two")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,96 @@
+"""Runs one part of the tests (see tools/test):
+
+    run.py unit PRESET            the unit tests of a build
+    run.py integration [PATTERN]  test/integration
+    run.py vm                     what depends on the kernel, inside tools/vm
+
+Prints what failed with its output, what was skipped with its reason, and at the end one
+line of counts.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+INTEGRATION = os.path.join(ROOT, "test", "integration")
+
+# In the machine emulation makes everything some twenty times slower: what is asked of the
+# kernel there, not the whole suite.
+VM_PROGRAMS = ("sandbox_test", "seccomp_test", "sandbox_attack_test", "cgroup_test")
+VM_PATTERNS = (
+    "KillTest", "StopTest", "EscapeTest", "test_output_and_exit_code", "test_the_heap_limit",
+    "test_wasm_memory", "test_a_busy_loop_ends", "ServeTest.test_memory_over_the_limit",
+    "ServeTest.test_deploy_with_the_default", "test_random_values",
+)
+
+
+class Counts:
+    passed = failed = skipped = 0
+
+
+def unit(preset, counts):
+    done = subprocess.run(
+        ["ctest", "--test-dir", os.path.join(ROOT, "build", preset), "--output-on-failure",
+         "--timeout", "300", "--no-tests=error"], capture_output=True, text=True, errors="replace")
+    for line in done.stdout.split("\n"):
+        if re.search(r"Test +#\d+:", line):
+            print(line)
+            if "Passed" in line:
+                counts.passed += 1
+            elif "Skipped" in line:
+                counts.skipped += 1
+            else:
+                counts.failed += 1
+    if done.returncode != 0:
+        print(done.stdout, done.stderr)
+        counts.failed = max(counts.failed, 1)
+
+
+def programs(counts):
+    for name in VM_PROGRAMS:
+        started = time.monotonic()
+        done = subprocess.run([os.path.join(ROOT, "build", "release", name)],
+                              capture_output=True, text=True, errors="replace")
+        print(f"{name}: exit {done.returncode}, {time.monotonic() - started:.0f} s", flush=True)
+        if done.returncode == 0:
+            counts.passed += 1
+        else:
+            counts.failed += 1
+            print(done.stdout[-6000:], done.stderr[-6000:])
+
+
+def integration(patterns, counts):
+    sys.path.insert(0, INTEGRATION)
+    loader = unittest.TestLoader()
+    if patterns:
+        loader.testNamePatterns = [f"*{pattern}*" for pattern in patterns]
+    suite = loader.discover(INTEGRATION, pattern="*_test.py")
+    result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
+    for test, reason in result.skipped:
+        print(f"skipped: {test}: {reason}")
+    bad = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    counts.failed += bad
+    counts.skipped += len(result.skipped)
+    counts.passed += result.testsRun - bad - len(result.skipped)
+
+
+def main():
+    counts = Counts()
+    part, arguments = sys.argv[1], sys.argv[2:]
+    if part == "unit":
+        unit(arguments[0], counts)
+    elif part == "integration":
+        integration(arguments, counts)
+    else:
+        programs(counts)
+        integration(VM_PATTERNS, counts)
+    print(f"{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped")
+    return 1 if counts.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+pkg_check_modules(LIBARCHIVE REQUIRED IMPORTED_TARGET libarchive)
+add_executable(archive_test ${CMAKE_CURRENT_LIST_DIR}/archive_test.c)
+target_link_libraries(archive_test PRIVATE deploy PkgConfig::CMOCKA PkgConfig::LIBARCHIVE)
+add_test(NAME archive COMMAND archive_test)

@@ -1,0 +1,6 @@
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+add_executable(ctl_test ${CMAKE_CURRENT_LIST_DIR}/ctl_test.c)
+target_link_libraries(ctl_test PRIVATE common PkgConfig::CMOCKA PkgConfig::JANSSON)
+add_dependencies(ctl_test tenantctl)
+add_test(NAME ctl COMMAND ctl_test $<TARGET_FILE:tenantctl> ${CMAKE_SOURCE_DIR})

@@ -1,0 +1,18 @@
+# The daemon's parts. daemon_instance and daemon_zygote need root: they make control
+# groups, namespaces and mounts, with a zygote of their own that misbehaves on request.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+foreach(name machine backoff listeners logs state control zygote instance)
+  add_executable(daemon_${name}_test ${CMAKE_CURRENT_LIST_DIR}/daemon_${name}_test.c)
+  target_link_libraries(daemon_${name}_test PRIVATE daemon PkgConfig::CMOCKA)
+endforeach()
+add_executable(daemon_bad_zygote ${CMAKE_CURRENT_LIST_DIR}/daemon_bad_zygote.c)
+target_link_libraries(daemon_bad_zygote PRIVATE sandbox common)
+get_filename_component(states ${CMAKE_CURRENT_LIST_DIR}/../../docs/tenant-states.md ABSOLUTE)
+add_test(NAME daemon_machine COMMAND daemon_machine_test ${states})
+foreach(name backoff listeners logs state control)
+  add_test(NAME daemon_${name} COMMAND daemon_${name}_test)
+endforeach()
+foreach(name zygote instance)
+  add_test(NAME daemon_${name} COMMAND daemon_${name}_test $<TARGET_FILE:daemon_bad_zygote>)
+  set_tests_properties(daemon_${name} PROPERTIES SKIP_RETURN_CODE 77)
+endforeach()

@@ -1,0 +1,11 @@
+# The engine: V8 behind plain C. Three programs, since a process has one engine.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+add_library(engine_harness STATIC ${CMAKE_CURRENT_LIST_DIR}/engine_harness.c)
+target_link_libraries(engine_harness PUBLIC engine PkgConfig::CMOCKA)
+foreach(name engine engine_modules engine_process)
+  add_executable(${name}_test ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c)
+  target_link_libraries(${name}_test PRIVATE engine_harness Threads::Threads)
+  add_test(NAME ${name} COMMAND ${name}_test)
+endforeach()
+add_executable(engine_bench ${CMAKE_CURRENT_LIST_DIR}/../bench/engine_bench.c)
+target_link_libraries(engine_bench PRIVATE engine)

@@ -1,0 +1,396 @@
+/* ES modules: graphs, JSON, import(), import.meta, failures, code caches. */
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "test/unit/engine_harness.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- a loader with its files in memory ---- */
+
+static const struct {
+	const char *name, *source;
+} files[] = {
+	{"main.js", "import { two } from './two.js'; import * as all from './two.js';\n"
+		    "export const sum = two + all.two; export default 'main';"},
+	{"two.js", "export const two = 2;"},
+	{"a.js", "import { b } from './b.js'; export function a() { return 'a' + b }"},
+	{"b.js", "import { a } from './a.js'; export const b = typeof a + a.name;"},
+	{"self.js", "import * as self from './self.js'; export const me = self; export let x = 1;"},
+	{"data.json", "\xef\xbb\xbf{\"n\": [1, {\"k\": \"v\"}]}"},
+	{"bad.json", "{\"n\": 1,}"},
+	{"json.js", "import data from './data.json' with { type: 'json' };\n"
+		    "import again from './data.json' with { type: 'json' };\n"
+		    "export const k = data.n[1].k + (data === again);"},
+	{"json-missing.js", "import data from './data.json';"},
+	{"json-wrong.js", "import two from './two.js' with { type: 'json' };"},
+	{"css.js", "import x from './two.js' with { type: 'css' };"},
+	{"attribute.js", "import x from './two.js' with { lazy: 'yes' };"},
+	{"bad-json.js", "import x from './bad.json' with { type: 'json' };"},
+	{"missing.js", "\nimport './nowhere.js';"},
+	{"missing-deep.js", "import './missing.js';"},
+	{"syntax.js", "export const a = 1;\nexport const b = ;\n"},
+	{"syntax-deep.js", "import './syntax.js';"},
+	{"no-export.js", "import { three } from './two.js';"},
+	{"throws.js", "globalThis.ran = (globalThis.ran ?? 0) + 1; throw new Error('top level')"},
+	{"throws-deep.js", "import './throws.js'; globalThis.after = true;"},
+	{"await.js", "export let v = 1; v = await Promise.resolve(2); await null; v++;"},
+	{"await-user.js", "import { v } from './await.js'; export const seen = v;"},
+	{"await-fails.js", "await null; throw new TypeError('later')"},
+	{"meta.js", "export const url = import.meta.url; export const same = import.meta ==="
+		    " import.meta; export const proto = Object.getPrototypeOf(import.meta);"},
+	{"dynamic.js", "globalThis.order = ['before'];\n"
+		       "export const p = import('./side.js'); order.push('after');\n"
+		       "export const ns = await p; order.push('done');"},
+	{"side.js", "globalThis.order?.push('side'); export const side = 's';"},
+	{"dynamic-eval.js", "export const v = await eval(\"import('./two.js')\");"},
+	{"dir/inner.js", "export { two } from '../two.js'; export const d ="
+			 " (await import('./other.js')).o;"},
+	{"dir/other.js", "export const o = 'other';"},
+	{"thenable.js", "export function then(resolve) { resolve('from then') }"},
+	{"utf8.js", "export const text = 'ä€😀';"},
+	{"cached.js", "export function f() { return [1, 2].map(x => x * 21)[1] } f();"},
+};
+
+static unsigned loads;
+
+/* Normalises "x", "./x" and "../x" against file:///app/DIR/. */
+static char *resolve(const char *specifier, const char *referrer)
+{
+	const char *base = "file:///app/";
+	char folder[200] = "", *url = NULL;
+	if (strncmp(specifier, base, strlen(base)) == 0)
+		return strdup(specifier);
+	if (strncmp(referrer, base, strlen(base)) == 0)
+		snprintf(folder, sizeof folder, "%s", referrer + strlen(base));
+	char *slash = strrchr(folder, '/');
+	*(slash ? slash + 1 : folder) = '\0';
+	if (strncmp(specifier, "./", 2) == 0)
+		specifier += 2;
+	if (strncmp(specifier, "../", 3) == 0) {
+		specifier += 3;
+		folder[0] = '\0';
+	}
+	return asprintf(&url, "%s%s%s", base, folder, specifier) < 0 ? NULL : url;
+}
+
+/* many/N.js imports many/N+1.js … : a chain; wide.js imports all of wide/0..199. */
+static char *generate(const char *name)
+{
+	char *source = NULL;
+	int number, last;
+	if (sscanf(name, "chain/%d-%d.js", &number, &last) == 2) {
+		if (number == last)
+			return strdup("export const depth = 0;");
+		if (asprintf(&source,
+			    "import { depth as d } from './%d-%d.js'; export const depth = d + 1;",
+			    number + 1, last) < 0)
+			return NULL;
+		return source;
+	}
+	if (sscanf(name, "wide/%d.js", &number) == 1)
+		return asprintf(&source, "import '../two.js'; export default %d;", number) < 0
+			       ? NULL
+			       : source;
+	if (strcmp(name, "wide.js") == 0) {
+		size_t size;
+		FILE *out = open_memstream(&source, &size);
+		for (int i = 0; i < 200; i++)
+			fprintf(out, "import w%d from './wide/%d.js';\n", i, i);
+		fprintf(out, "export default 0");
+		for (int i = 0; i < 200; i++)
+			fprintf(out, " + w%d", i);
+		fclose(out);
+		return source;
+	}
+	if (strcmp(name, "huge.js") == 0) {
+		size_t size;
+		FILE *out = open_memstream(&source, &size);
+		for (int i = 0; i < 60000; i++)
+			fprintf(out, "export function f%d(x) { return x + %d } // filler\n", i, i);
+		fclose(out);
+		return source;
+	}
+	return NULL;
+}
+
+static int load(void *arg, const char *specifier, const char *referrer, const char *type,
+	struct engine_module_source *ret_source, struct error *error)
+{
+	assert_ptr_equal(arg, &loads);
+	assert_true(strcmp(type, "") == 0 || strcmp(type, "json") == 0);
+	cleanup_free char *url = resolve(specifier, referrer);
+	const char *name = url + strlen("file:///app/");
+	char *source = generate(name);
+	for (size_t i = 0; !source && i < ARRAY_LENGTH(files); i++)
+		if (strcmp(files[i].name, name) == 0)
+			source = strdup(files[i].source);
+	if (!source) {
+		ret_source->code = "ERR_MODULE_NOT_FOUND";
+		return error_set(error, ENOENT, "Cannot find module '%s'", specifier);
+	}
+	loads++;
+	ret_source->url = take_pointer(url);
+	ret_source->source = source;
+	ret_source->length = strlen(source);
+	ret_source->json = strlen(name) > 5 && strcmp(name + strlen(name) - 5, ".json") == 0;
+	return 0;
+}
+
+static void set_meta(struct engine *e, void *arg, const char *url, engine_value *meta)
+{
+	assert_ptr_equal(arg, &loads);
+	engine_set(e, meta, "url", engine_string(e, url));
+}
+
+static int open_with_modules(void **state)
+{
+	int result = harness_open(state);
+	if (result == 0)
+		engine_modules_init(engine, load, set_meta, &loads);
+	return result;
+}
+
+/* ---- helpers ---- */
+
+/* Imports NAME, runs what it takes, and puts the namespace into the global `ns`. Returns
+ * "", or how it failed. */
+static const char *import_module(const char *name)
+{
+	SCOPE;
+	engine_value *promise, *namespace;
+	int result = engine_module_import(engine, name, &promise, &namespace);
+	if (result < 0) {
+		assert_int_equal(result, -ECANCELED);
+		return caught();
+	}
+	assert_int_equal(engine_run_microtasks(engine), 0);
+	engine_set(engine, engine_global(engine), "ns", namespace);
+	if (engine_promise_state(promise) == ENGINE_PENDING)
+		return "pending";
+	if (engine_promise_state(promise) == ENGINE_FULFILLED)
+		return "";
+	engine_throw_value(engine, engine_promise_result(engine, promise));
+	return caught();
+}
+
+#define assert_imports(name) assert_string_equal(import_module(name), "")
+
+/* ---- tests ---- */
+
+static void a_graph_is_loaded_once(void **state)
+{
+	(void)state;
+	loads = 0;
+	assert_imports("file:///app/main.js");
+	assert_runs("ns.sum + ns.default", "4main");
+	assert_int_equal(loads, 2);
+	assert_imports("file:///app/two.js");
+	assert_runs("ns.two", "2");
+	assert_imports("file:///app/utf8.js");
+	assert_runs("ns.text", "ä€😀");
+}
+
+static void cycles_are_linked(void **state)
+{
+	(void)state;
+	assert_imports("file:///app/a.js");
+	assert_runs("ns.a()", "afunctiona");
+	assert_imports("file:///app/self.js");
+	assert_runs("ns.me === ns && ns.x === 1", "true");
+}
+
+static void many_modules_are_loaded(void **state)
+{
+	(void)state;
+	loads = 0;
+	assert_imports("file:///app/wide.js");
+	assert_runs("ns.default", "19900");
+	assert_true(loads >= 201);
+	assert_imports("file:///app/chain/0-1000.js");
+	assert_runs("ns.depth", "1000");
+	assert_imports("file:///app/huge.js");
+	assert_runs("ns.f59999(1)", "60000");
+}
+
+static void a_deep_chain_does_not_overflow(void **state)
+{
+	(void)state;
+	/* V8 evaluates by recursion: the error is its own, and the process lives. */
+	const char *result = import_module("file:///app/chain/0-20000.js");
+	if (strcmp(result, "") != 0)
+		assert_contains(result, "RangeError: Maximum call stack size exceeded");
+	assert_runs("1 + 1", "2");
+}
+
+static void json_modules_need_their_attribute(void **state)
+{
+	(void)state;
+	assert_imports("file:///app/json.js");
+	assert_runs("ns.k", "vtrue");
+	const char *text = import_module("file:///app/json-missing.js");
+	assert_contains(
+		text, "TypeError: Module \"file:///app/data.json\" needs an import attribute");
+	assert_contains(text, "code: 'ERR_IMPORT_ATTRIBUTE_MISSING'");
+	assert_contains(import_module("file:///app/json-wrong.js"),
+		"TypeError: Module \"file:///app/two.js\" is not of type \"json\"");
+	assert_contains(import_module("file:///app/css.js"),
+		"TypeError: Import attribute \"type\" with value \"css\" is not supported");
+	assert_contains(import_module("file:///app/attribute.js"),
+		"TypeError: Import attribute \"lazy\" with value \"yes\" is not supported");
+	assert_contains(import_module("file:///app/bad-json.js"),
+		"SyntaxError: file:///app/bad.json: Expected double-quoted property name");
+}
+
+static void a_missing_module_names_who_asked(void **state)
+{
+	(void)state;
+	const char *text = import_module("file:///app/missing-deep.js");
+	assert_contains(text,
+		"Error: Cannot find module './nowhere.js' imported from file:///app/missing.js");
+	assert_contains(text, "code: 'ERR_MODULE_NOT_FOUND'");
+	assert_contains(import_module("file:///app/none.js"),
+		"Error: Cannot find module 'file:///app/none.js' {");
+	assert_contains(import_module("file:///app/no-export.js"),
+		"file:///app/no-export.js:1\nimport { three } from './two.js';\n         ^^^^^\n\n"
+		"SyntaxError: The requested module './two.js' does not provide an export named "
+		"'three'");
+}
+
+static void a_syntax_error_has_its_place(void **state)
+{
+	(void)state;
+	const char *expected = "! file:///app/syntax.js:2\nexport const b = ;\n"
+			       "                 ^\n\nSyntaxError: Unexpected token ';'";
+	assert_string_equal(import_module("file:///app/syntax.js"), expected);
+	/* It stays as it failed, also for others. */
+	loads = 0;
+	assert_string_equal(import_module("file:///app/syntax-deep.js"), expected);
+	assert_string_equal(import_module("file:///app/syntax.js"), expected);
+}
+
+static void a_module_that_threw_stays_so(void **state)
+{
+	(void)state;
+	assert_contains(import_module("file:///app/throws.js"), "Error: top level");
+	assert_contains(import_module("file:///app/throws-deep.js"), "Error: top level");
+	assert_contains(import_module("file:///app/throws.js"), "Error: top level");
+	assert_runs("globalThis.ran + ',' + globalThis.after", "1,undefined");
+}
+
+static void top_level_await_settles_the_promise(void **state)
+{
+	(void)state;
+	assert_imports("file:///app/await-user.js");
+	assert_runs("ns.seen", "3");
+	assert_contains(import_module("file:///app/await-fails.js"), "TypeError: later");
+}
+
+static void import_meta_is_the_embedders(void **state)
+{
+	(void)state;
+	assert_imports("file:///app/meta.js");
+	assert_runs("ns.url + ns.same + ns.proto", "file:///app/meta.jstruenull");
+}
+
+static void dynamic_import_runs_later(void **state)
+{
+	(void)state;
+	assert_imports("file:///app/dynamic.js");
+	assert_runs("order.join() + ns.ns.side", "before,after,side,dones");
+	assert_imports("file:///app/dir/inner.js");
+	assert_runs("ns.two + ns.d", "2other");
+	assert_imports("file:///app/dynamic-eval.js");
+	assert_runs("ns.v.two", "2");
+	/* From a script; a module with an export `then` is a thenable. */
+	run("globalThis.got = ''; import('file:///app/thenable.js').then(x => got = x)");
+	assert_runs("got", "from then");
+	run("import('file:///app/main.js').then(x => got = x.default)");
+	assert_runs("got", "main");
+	run("import('file:///app/data.json', {with: {type: 'json'}}).then(x => got = "
+	    "x.default.n[0])");
+	assert_runs("got", "1");
+}
+
+static void dynamic_import_rejects(void **state)
+{
+	(void)state;
+	run("globalThis.why = null; globalThis.said = e => why = e");
+	run("import('./nowhere.js').catch(said)");
+	assert_runs("why.message + why.code",
+		"Cannot find module './nowhere.js' imported from test.jsERR_MODULE_NOT_FOUND");
+	run("import('file:///app/syntax.js').catch(said)");
+	assert_contains(run("native.textOf(why)"), "file:///app/syntax.js:2\n");
+	run("globalThis.first = why; import('file:///app/syntax.js').catch(said)");
+	assert_runs("first === why", "true");
+	run("import('file:///app/throws.js').catch(said)");
+	assert_runs("why.message", "top level");
+	run("import('file:///app/two.js', {with: {type: 'css'}}).catch(said)");
+	assert_runs("why.name", "TypeError");
+	run("import({toString() { throw 'no string' }}).catch(said)");
+	assert_runs("why", "no string");
+}
+
+static void a_code_cache_is_accepted_once(void **state)
+{
+	(void)state;
+	cleanup_free void *data = NULL;
+	size_t length;
+	assert_imports("file:///app/cached.js");
+	assert_int_equal(
+		engine_code_cache_make(engine, "file:///app/cached.js", &data, &length), 0);
+	assert_true(length > 100);
+	assert_int_equal(
+		engine_code_cache_make(engine, "file:///app/none.js", &data, &length), -ENOENT);
+	assert_int_equal(
+		engine_code_cache_make(engine, "file:///app/data.json", &data, &length), -EINVAL);
+	assert_int_equal(
+		engine_code_cache_make(engine, "file:///app/syntax.js", &data, &length), -EINVAL);
+
+	/* Another engine takes it. */
+	harness_close(state);
+	struct error error;
+	struct engine_options options = {.tables = &harness_tables};
+	assert_int_equal(engine_open(&options, &engine, &error), 0);
+	engine_modules_init(engine, load, set_meta, &loads);
+	engine_code_cache_offer(engine, "file:///app/cached.js", data, length);
+	assert_imports("file:///app/cached.js");
+	assert_runs("ns.f()", "42");
+	assert_int_equal(engine_code_cache_rejected(engine), 0);
+
+	/* A cache of another module, a damaged one and a short one are refused. */
+	engine_code_cache_offer(engine, "file:///app/two.js", data, length);
+	assert_imports("file:///app/two.js");
+	assert_int_equal(engine_code_cache_rejected(engine), 1);
+	engine_code_cache_offer(engine, "file:///app/never.js", data, length);
+	((char *)data)[length / 2] ^= 1;
+	engine_code_cache_offer(engine, "file:///app/main.js", data, length);
+	engine_code_cache_offer(engine, "file:///app/utf8.js", data, 3);
+	assert_int_equal(engine_code_cache_rejected(engine), 3);
+	assert_imports("file:///app/main.js");
+	assert_imports("file:///app/utf8.js");
+	assert_int_equal(engine_code_cache_rejected(engine), 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_graph_is_loaded_once),
+		cmocka_unit_test(cycles_are_linked),
+		cmocka_unit_test(many_modules_are_loaded),
+		cmocka_unit_test(a_deep_chain_does_not_overflow),
+		cmocka_unit_test(json_modules_need_their_attribute),
+		cmocka_unit_test(a_missing_module_names_who_asked),
+		cmocka_unit_test(a_syntax_error_has_its_place),
+		cmocka_unit_test(a_module_that_threw_stays_so),
+		cmocka_unit_test(top_level_await_settles_the_promise),
+		cmocka_unit_test(import_meta_is_the_embedders),
+		cmocka_unit_test(dynamic_import_runs_later),
+		cmocka_unit_test(dynamic_import_rejects),
+		cmocka_unit_test(a_code_cache_is_accepted_once),
+	};
+	return cmocka_run_group_tests_name(
+		"engine_modules", tests, open_with_modules, harness_close);
+}

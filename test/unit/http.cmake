@@ -1,0 +1,15 @@
+pkg_check_modules(LLHTTP REQUIRED IMPORTED_TARGET libllhttp)
+
+# The parser knows nothing of sockets or JavaScript: it is tested without them.
+add_executable(http_parse_test http_parse_test.c ${CMAKE_SOURCE_DIR}/isolate/http_parse.c)
+target_link_libraries(http_parse_test PkgConfig::LLHTTP ${ADA_LIBRARY} cmocka)
+add_test(NAME http_parse COMMAND http_parse_test)
+
+# The server over real sockets.
+add_executable(http_host ${CMAKE_SOURCE_DIR}/test/bench/http_host.c)
+target_link_libraries(http_host isolate)
+add_dependencies(http_host library_snapshot)
+add_test(NAME http_server
+  COMMAND python3 ${CMAKE_SOURCE_DIR}/test/unit/http_server_test.py
+    $<TARGET_FILE:http_host> ${CMAKE_BINARY_DIR}/library.snapshot)
+set_tests_properties(http_server PROPERTIES TIMEOUT 180)

@@ -1,0 +1,12 @@
+# The policy library, and the files of test/policy with what each must lead to.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+foreach(name policy policy_places policy_golden)
+  add_executable(${name}_test ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c)
+  target_link_libraries(${name}_test PRIVATE policy PkgConfig::CMOCKA PkgConfig::JANSSON)
+endforeach()
+add_test(NAME policy COMMAND policy_test)
+add_test(NAME policy_places COMMAND policy_places_test)
+get_filename_component(golden ${CMAKE_CURRENT_LIST_DIR}/../policy ABSOLUTE)
+get_filename_component(reference ${CMAKE_CURRENT_LIST_DIR}/../../docs/policy.md ABSOLUTE)
+add_test(NAME policy_golden COMMAND policy_golden_test ${golden} ${reference})

@@ -1,0 +1,404 @@
+/* The release store: what it holds, what it refuses, and that kill -9 and a full disk
+ * leave whole releases only. */
+#include "deploy/store.h"
+
+#include "common/cleanup.h"
+#include "common/file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define KILLS 300
+
+static char state[64];
+
+static int set_up(void **unused)
+{
+	(void)unused;
+	snprintf(state, sizeof state, "/tmp/store_test.XXXXXX");
+	return mkdtemp(state) ? 0 : -1;
+}
+
+static int tear_down(void **unused)
+{
+	(void)unused;
+	char command[128];
+	snprintf(command, sizeof command, "rm -rf %s", state);
+	return system(command);
+}
+
+static struct store *open_store(void)
+{
+	struct error error = {0};
+	struct store *store = NULL;
+	if (store_open(state, &store, &error) < 0)
+		fail_msg("%s", error.message);
+	return store;
+}
+
+static struct store_staging stage(struct store *store)
+{
+	struct store_staging staging = STORE_STAGING_NONE;
+	struct error error = {0};
+	if (store_stage(store, &staging, &error) < 0)
+		fail_msg("%s", error.message);
+	return staging;
+}
+
+static void put(int dir_fd, const char *path, const char *text)
+{
+	int fd = openat(dir_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(file_write_all(fd, text, strlen(text)), 0);
+	close(fd);
+}
+
+static void put_release(int dir_fd, const char *text)
+{
+	put(dir_fd, "main.js", text);
+	assert_int_equal(mkdirat(dir_fd, "lib", 0755), 0);
+	put(dir_fd, "lib/a.js", "a");
+	put(dir_fd, "lib/b.js", "b");
+}
+
+static void commit(struct store *store, const char *text, char id[STORE_ID_SIZE])
+{
+	struct error error = {0};
+	struct store_staging staging = stage(store);
+	put_release(staging.fd, text);
+	if (store_commit(store, &staging, id, &error) < 0)
+		fail_msg("%s", error.message);
+	assert_int_equal(staging.fd, -1);
+}
+
+static int count_staged(void)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/staging", state);
+	cleanup_closedir DIR *dir = opendir(path);
+	assert_non_null(dir);
+	int count = 0;
+	while (readdir(dir))
+		count++;
+	return count - 2;
+}
+
+static void the_id_is_the_hash_of_the_listing(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	char id[STORE_ID_SIZE];
+	commit(store, "x", id);
+	/* printf 'd lib\nf 1 <sha256 of a> lib/a.js\n…' | sha256sum */
+	assert_string_equal(id, "e4d5bc10dc9a3388652d8d276d95c383fd6ebe03e2d03594a440277570c8ca1e");
+	store_close(store);
+}
+
+static void the_same_files_are_stored_once(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	char first[STORE_ID_SIZE], again[STORE_ID_SIZE], other[STORE_ID_SIZE];
+	commit(store, "same", first);
+	commit(store, "same", again);
+	commit(store, "other", other);
+	assert_string_equal(first, again);
+	assert_string_not_equal(first, other);
+	cleanup_free char (*ids)[STORE_ID_SIZE] = NULL;
+	size_t count;
+	assert_int_equal(store_list(store, &ids, &count, NULL), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(count_staged(), 0);
+	store_close(store);
+}
+
+static void a_release_is_read_only(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	char id[STORE_ID_SIZE];
+	commit(store, "x", id);
+	cleanup_close int fd = store_release_open(store, id, NULL);
+	assert_true(fd >= 0);
+	struct stat status;
+	assert_int_equal(fstat(fd, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0555);
+	assert_int_equal(fstatat(fd, "lib", &status, 0), 0);
+	assert_int_equal(status.st_mode & 07777, 0555);
+	assert_int_equal(fstatat(fd, "lib/a.js", &status, 0), 0);
+	assert_int_equal(status.st_mode & 07777, 0444);
+	store_close(store);
+}
+
+static void a_damaged_release_is_found(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	struct error error = {0};
+	char id[STORE_ID_SIZE];
+	commit(store, "x", id);
+	assert_int_equal(store_verify(store, id, &error), 0);
+	cleanup_close int dir = store_release_open(store, id, NULL);
+	assert_int_equal(fchmodat(dir, "main.js", 0644, 0), 0);
+	cleanup_close int fd = openat(dir, "main.js", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, "y", 1), 1);
+	assert_int_equal(store_verify(store, id, &error), -EUCLEAN);
+	assert_non_null(strstr(error.message, "is damaged"));
+	store_close(store);
+}
+
+static void links_and_empty_releases_are_refused(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	struct error error = {0};
+	char id[STORE_ID_SIZE];
+	struct store_staging staging = stage(store);
+	assert_int_equal(store_commit(store, &staging, id, &error), -EINVAL);
+	assert_string_equal(error.message, "the release holds no file");
+	put_release(staging.fd, "x");
+	assert_int_equal(symlinkat("/etc/passwd", staging.fd, "lib/link"), 0);
+	assert_int_equal(store_commit(store, &staging, id, &error), -EINVAL);
+	assert_string_equal(error.message, "lib/link is a symbolic link");
+	assert_int_equal(unlinkat(staging.fd, "lib/link", 0), 0);
+	assert_int_equal(mkfifoat(staging.fd, "pipe", 0600), 0);
+	assert_int_equal(store_commit(store, &staging, id, &error), -EINVAL);
+	assert_string_equal(error.message, "pipe is neither a file nor a folder");
+	assert_true(staging.fd >= 0);
+	store_discard(store, &staging);
+	assert_int_equal(staging.fd, -1);
+	assert_int_equal(count_staged(), 0);
+	store_close(store);
+}
+
+static void strange_ids_are_refused(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	struct error error = {0};
+	char unknown[STORE_ID_SIZE];
+	memset(unknown, 'a', STORE_ID_LENGTH);
+	unknown[STORE_ID_LENGTH] = '\0';
+	assert_int_equal(store_release_open(store, "../../etc", &error), -EINVAL);
+	assert_int_equal(store_release_open(store, "", &error), -EINVAL);
+	assert_int_equal(store_release_open(store, unknown, &error), -ENOENT);
+	assert_string_equal(error.message, "there is no release aaaaaaaaaaaa");
+	store_close(store);
+}
+
+static void the_manifest_is_read(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	struct store_staging staging = stage(store);
+	cleanup_free char *text = NULL;
+	size_t length;
+	assert_int_equal(store_release_manifest(staging.fd, &text, &length, NULL), -ENOENT);
+	put(staging.fd, "tenant.json", "{}");
+	assert_int_equal(store_release_manifest(staging.fd, &text, &length, NULL), 0);
+	assert_string_equal(text, "{}");
+	assert_int_equal(length, 2);
+	store_discard(store, &staging);
+	store_close(store);
+}
+
+static void pruning_keeps_what_is_named(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	char kept[STORE_ID_SIZE], gone[STORE_ID_SIZE];
+	commit(store, "kept", kept);
+	commit(store, "gone", gone);
+	const char *keep[] = {kept};
+	assert_int_equal(store_prune(store, keep, 1, NULL), 1);
+	assert_int_equal(store_prune(store, keep, 1, NULL), 0);
+	assert_int_equal(store_verify(store, kept, NULL), 0);
+	assert_int_equal(store_verify(store, gone, NULL), -ENOENT);
+	assert_int_equal(count_staged(), 0);
+	store_close(store);
+}
+
+static void stale_staging_is_removed_at_the_next_open(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	struct store_staging staging = stage(store);
+	put_release(staging.fd, "x");
+	assert_int_equal(fchmodat(staging.fd, "lib", 0555, 0), 0);
+	close(staging.fd);
+	store_close(store);
+	assert_int_equal(count_staged(), 1);
+	store_close(open_store());
+	assert_int_equal(count_staged(), 0);
+}
+
+static void a_second_daemon_is_refused(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct error error = {0};
+		struct store *second = NULL;
+		char expected[128];
+		int result = store_open(state, &second, &error);
+		snprintf(expected, sizeof expected, "another tenantd (pid %d)", (int)getppid());
+		_exit(result == -EBUSY && strstr(error.message, expected) ? 0 : 1);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	store_close(store);
+}
+
+static void unused_folders_are_made(void **unused)
+{
+	(void)unused;
+	struct error error = {0};
+	struct store *store = NULL;
+	assert_int_equal(store_open("/nonexistent/folder", &store, &error), -ENOENT);
+	assert_string_equal(error.message,
+		"cannot make the folder /nonexistent/folder: No such file or directory");
+	store_close(open_store());
+	struct stat status;
+	char path[128];
+	snprintf(path, sizeof path, "%s/releases", state);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0700);
+}
+
+/* Commits and prunes without end, until it is killed. */
+static _Noreturn void churn(void)
+{
+	struct store *store = NULL;
+	if (store_open(state, &store, NULL) < 0)
+		_exit(1);
+	for (unsigned turn = (unsigned)getpid();; turn++) {
+		struct store_staging staging;
+		char id[STORE_ID_SIZE], text[32];
+		if (store_stage(store, &staging, NULL) < 0)
+			_exit(2);
+		snprintf(text, sizeof text, "%u", turn % 17);
+		put_release(staging.fd, text);
+		if (store_commit(store, &staging, id, NULL) < 0)
+			_exit(3);
+		const char *keep[] = {id};
+		if (turn % 5 == 0 && store_prune(store, keep, 1, NULL) < 0)
+			_exit(4);
+	}
+}
+
+static void kill_9_leaves_whole_releases_only(void **unused)
+{
+	(void)unused;
+	unsigned seed = (unsigned)time(NULL);
+	size_t seen = 0;
+	for (int i = 0; i < KILLS; i++) {
+		pid_t pid = fork();
+		if (pid == 0)
+			churn();
+		struct timespec wait = {.tv_nsec = rand_r(&seed) % 6000000};
+		nanosleep(&wait, NULL);
+		kill(pid, SIGKILL);
+		int status;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+
+		struct store *store = open_store();
+		assert_int_equal(count_staged(), 0);
+		cleanup_free char (*ids)[STORE_ID_SIZE] = NULL;
+		size_t count;
+		assert_int_equal(store_list(store, &ids, &count, NULL), 0);
+		for (size_t k = 0; k < count; k++) {
+			struct error error = {0};
+			if (store_verify(store, ids[k], &error) < 0)
+				fail_msg("after %d kills: %s", i, error.message);
+		}
+		seen += count;
+		store_close(store);
+	}
+	assert_true(seen > 0);
+}
+
+/* In a mount namespace of its own, so that nothing stays behind. */
+static int on_a_full_disk(void)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("tmpfs", state, "tmpfs", 0, "size=256k") < 0)
+		return 77;
+	struct error error = {0};
+	struct store *store = NULL;
+	struct store_staging staging;
+	if (store_open(state, &store, &error) < 0 || store_stage(store, &staging, &error) < 0)
+		return 1;
+	put_release(staging.fd, "kept");
+	char id[STORE_ID_SIZE];
+	if (store_commit(store, &staging, id, &error) < 0)
+		return 2;
+	char block[4096] = {0};
+	char path[128];
+	snprintf(path, sizeof path, "%s/fill", state);
+	cleanup_close int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	while (write(file, block, sizeof block) > 0)
+		;
+	/* Now not even a folder, or no file in it, can be made. */
+	int result = store_stage(store, &staging, &error);
+	if (result == 0) {
+		cleanup_close int out = openat(staging.fd, "main.js", O_WRONLY | O_CREAT, 0644);
+		if (out >= 0 && (write(out, block, sizeof block) > 0 || errno != ENOSPC))
+			return 3;
+		store_discard(store, &staging);
+	} else if (result != -ENOSPC || !strstr(error.message, "No space left on device")) {
+		return 4;
+	}
+	return store_verify(store, id, &error) < 0 ? 5 : count_staged() ? 6 : 0;
+}
+
+static void a_full_disk_leaves_what_was_there(void **unused)
+{
+	(void)unused;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(on_a_full_disk());
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip(); /* needs root, to mount */
+	assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(the_id_is_the_hash_of_the_listing),
+		TEST(the_same_files_are_stored_once),
+		TEST(a_release_is_read_only),
+		TEST(a_damaged_release_is_found),
+		TEST(links_and_empty_releases_are_refused),
+		TEST(strange_ids_are_refused),
+		TEST(the_manifest_is_read),
+		TEST(pruning_keeps_what_is_named),
+		TEST(stale_staging_is_removed_at_the_next_open),
+		TEST(a_second_daemon_is_refused),
+		TEST(unused_folders_are_made),
+		TEST(kill_9_leaves_whole_releases_only),
+		TEST(a_full_disk_leaves_what_was_there),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
