@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #define GRAVE_RETRY_US 100000
+#define SPARE_DELAY_US 20000 /* after a start, which has the machine to itself */
 
 static void zygote_ready(void *data)
 {
@@ -34,6 +35,37 @@ struct zygote *factory_zygote(struct factory *factory, bool jitless, struct erro
 	return factory->zygotes[jitless];
 }
 
+/* ---- control groups ---- */
+
+static int make_cgroup(struct factory *factory, struct cgroup **ret_cgroup, struct error *error)
+{
+	char name[32];
+	snprintf(name, sizeof name, "worker-%u", ++factory->last_cgroup);
+	return cgroup_create(factory->cgroups, name, ret_cgroup, error);
+}
+
+static int make_spare(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct factory *factory = data;
+	struct error error = {0};
+	(void)source;
+	(void)usec;
+	if (factory->spare_cgroup == NULL)
+		make_cgroup(factory, &factory->spare_cgroup, &error); /* else with the start */
+	return 0;
+}
+
+int factory_take_cgroup(struct factory *factory, struct cgroup **ret_cgroup, struct error *error)
+{
+	sd_event_source_set_time_relative(factory->spare_timer, SPARE_DELAY_US);
+	sd_event_source_set_enabled(factory->spare_timer, SD_EVENT_ONESHOT);
+	if (factory->spare_cgroup) {
+		*ret_cgroup = take_pointer(factory->spare_cgroup);
+		return 0;
+	}
+	return make_cgroup(factory, ret_cgroup, error);
+}
+
 int factory_open(struct factory *factory, sd_event *event, struct cgroup_host *cgroups,
 	const struct zygote_options *options, uint32_t uid_base, uint32_t uid_count,
 	struct error *error)
@@ -48,6 +80,11 @@ int factory_open(struct factory *factory, sd_event *event, struct cgroup_host *c
 	factory->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (factory->null_fd < 0)
 		return error_errno(error, errno, "cannot open /dev/null");
+	int result = sd_event_add_time_relative(
+		event, &factory->spare_timer, CLOCK_MONOTONIC, 0, 1000, make_spare, factory);
+	if (result < 0)
+		return error_errno(error, result, "cannot make a timer");
+	sd_event_source_set_priority(factory->spare_timer, SD_EVENT_PRIORITY_IDLE);
 	return factory_zygote(factory, false, error) ? 0 : -error->code;
 }
 
@@ -56,6 +93,8 @@ void factory_close(struct factory *factory, unsigned wait_ms)
 	struct error error = {0};
 	for (size_t i = 0; i < ARRAY_LENGTH(factory->zygotes); i++)
 		factory->zygotes[i] = zygote_free(factory->zygotes[i]);
+	sd_event_source_disable_unref(factory->spare_timer);
+	factory_bury(factory, take_pointer(factory->spare_cgroup));
 	sd_event_source_disable_unref(factory->grave_timer);
 	for (size_t i = 0; i < factory->grave_count; i++) {
 		cgroup_kill(factory->graves[i], &error);

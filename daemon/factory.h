@@ -33,6 +33,9 @@ struct factory {
 	uint32_t last_instance;
 	struct instance *instances; /* all that were made and not yet freed */
 	bool spare_used[FACTORY_SPARE_SLOTS];
+	uint32_t last_cgroup;
+	struct cgroup *spare_cgroup; /* made ahead: it is the dearest part of a start here */
+	sd_event_source *spare_timer;
 	struct cgroup **graves;
 	size_t grave_count;
 	sd_event_source *grave_timer;
@@ -56,6 +59,8 @@ uint32_t factory_uid(const struct factory *factory, uint32_t slot);
 int64_t factory_take_spare(struct factory *factory);
 void factory_give_spare(struct factory *factory, int64_t slot);
 
+/* An empty group without limits, the caller's. */
+int factory_take_cgroup(struct factory *factory, struct cgroup **ret_cgroup, struct error *error);
 /* Kills and removes the group (which it takes), now or as soon as it can be. */
 void factory_bury(struct factory *factory, struct cgroup *cgroup);
 

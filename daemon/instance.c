@@ -352,7 +352,6 @@ static int new_instance(struct factory *factory, bool jitless, int64_t slot,
 	struct error *error)
 {
 	struct instance *instance = calloc(1, sizeof *instance);
-	char name[32];
 	if (instance == NULL)
 		return error_set(error, ENOMEM, "no memory for an instance");
 	instance->factory = factory;
@@ -366,14 +365,13 @@ static int new_instance(struct factory *factory, bool jitless, int64_t slot,
 	instance->jitless = jitless;
 	instance->started_ns = clock_ns();
 	instance->spare_slot = slot < 0 ? factory_take_spare(factory) : -1;
-	snprintf(name, sizeof name, "worker-%u", instance->id);
 	int result = 0;
 	if (slot < 0 && instance->spare_slot < 0)
 		result = error_set(error, EUSERS, "no user id is free for another worker");
 	instance->uid = FACTORY_UID_INSIDE +
 			factory_uid(factory, (uint32_t)(slot < 0 ? instance->spare_slot : slot));
 	if (result == 0)
-		result = cgroup_create(factory->cgroups, name, &instance->cgroup, error);
+		result = factory_take_cgroup(factory, &instance->cgroup, error);
 	if (result == 0)
 		result = open_channel(instance, error);
 	if (result == 0)

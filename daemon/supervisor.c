@@ -21,6 +21,7 @@
 #define CLEAN_MS 5000         /* for what an earlier daemon left to die */
 #define KILL_MARGIN_MS 1000   /* after the longest grace */
 #define SAVE_RETRY_US 5000000 /* after the state file could not be written */
+#define SETTLE_US 50000
 #define WATCH_BUSY_US 1000000
 #define WATCH_IDLE_US 5000000
 
@@ -75,7 +76,7 @@ void supervisor_remove(struct supervisor *supervisor, struct tenant *tenant)
 	snprintf(name, sizeof name, "%s", tenant->record.name);
 	tenant_free(tenant);
 	tenant_log_delete(supervisor->log_fd, name);
-	supervisor_changed(supervisor, true);
+	supervisor_changed(supervisor, CHANGED_STATUS | CHANGED_RECORD | CHANGED_RELEASES);
 	supervisor_check_end(supervisor);
 }
 
@@ -181,14 +182,14 @@ static int when_idle(sd_event_source *source, uint64_t usec, void *data)
 	return 0;
 }
 
-void supervisor_changed(struct supervisor *supervisor, bool with_prune)
+void supervisor_changed(struct supervisor *supervisor, unsigned changes)
 {
-	supervisor->save_wanted = true;
-	supervisor->prune_wanted |= with_prune;
+	supervisor->save_wanted |= (changes & CHANGED_RECORD) != 0;
+	supervisor->prune_wanted |= (changes & CHANGED_RELEASES) != 0;
 	if (supervisor->settle == NULL)
 		return;
 	/* Not in the way of a start: that is what most changes come from. */
-	sd_event_source_set_time_relative(supervisor->settle, 5000);
+	sd_event_source_set_time_relative(supervisor->settle, SETTLE_US);
 	sd_event_source_set_enabled(supervisor->settle, SD_EVENT_ONESHOT);
 }
 
@@ -547,7 +548,7 @@ int supervisor_start(
 		result = open_control(supervisor, error);
 	if (result < 0)
 		return result;
-	supervisor_changed(supervisor, true);
+	supervisor_changed(supervisor, CHANGED_STATUS | CHANGED_RELEASES);
 	notify_ready("Serving");
 	notify_watchdog(supervisor->event);
 	log_info("event=started pid=%d tenants=%zu socket=%s ms=%llu", getpid(),

@@ -73,9 +73,13 @@ int64_t supervisor_free_slot(const struct supervisor *supervisor);
 
 /* Writes the state file now. */
 int supervisor_save(struct supervisor *supervisor, struct error *error);
-/* As soon as the loop is idle: write the state file, tell the service manager; PRUNE:
- * remove releases that nobody uses. */
-void supervisor_changed(struct supervisor *supervisor, bool prune);
+/* What has changed, and is seen to as soon as the loop is idle. */
+enum supervisor_change {
+	CHANGED_STATUS = 1,   /* the service manager is told */
+	CHANGED_RECORD = 2,   /* the state file is written */
+	CHANGED_RELEASES = 4, /* releases that nobody uses any more are removed */
+};
+void supervisor_changed(struct supervisor *supervisor, unsigned changes);
 /* Looks whether the end has come: call when something has ended. */
 void supervisor_check_end(struct supervisor *supervisor);
 /* Makes sure that the CPU backstop runs: call when something has started. */

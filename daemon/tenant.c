@@ -200,6 +200,7 @@ static void reject(struct tenant *tenant)
 	log_info("event=rejected tenant=%s release=%.12s", tenant->record.name,
 		tenant->candidate->program->release);
 	tenant->candidate = deployment_free(tenant->candidate, keep);
+	supervisor_changed(tenant->supervisor, CHANGED_RELEASES);
 }
 
 static void retire(struct tenant *tenant, enum tenant_state to)
@@ -228,7 +229,7 @@ static void promote(struct tenant *tenant)
 	program_free(old, &tenant->program->listeners);
 	deployment_free(deployment, NULL);
 	tenant->restarts = 0;
-	supervisor_changed(tenant->supervisor, true);
+	supervisor_changed(tenant->supervisor, CHANGED_RELEASES);
 }
 
 static int open_listeners(struct tenant *tenant, struct error *error)
@@ -243,7 +244,7 @@ static int open_listeners(struct tenant *tenant, struct error *error)
 	result = listeners_open(&program->policy->net.listen, have, &tenant->record.ports,
 		&program->listeners, error);
 	if (memcmp(&before, &tenant->record.ports, sizeof before) != 0)
-		supervisor_changed(tenant->supervisor, false);
+		supervisor_changed(tenant->supervisor, CHANGED_RECORD);
 	return result;
 }
 
@@ -352,11 +353,16 @@ static void enter_state(struct tenant *tenant, enum tenant_event event,
 		return;
 	tenant->backoff_timer = sd_event_source_disable_unref(tenant->backoff_timer);
 	tenant->since_us = now_us();
-	snprintf(tenant->reason, sizeof tenant->reason, "%s", reason);
+	if (event == TENANT_EVENT_REJECTED)
+		snprintf(tenant->reason, sizeof tenant->reason,
+			"what was to replace it failed: %.*s", first_line(tenant->start_error),
+			tenant->start_error);
+	else if (event != TENANT_EVENT_EMPTY) /* then why it drained is still why */
+		snprintf(tenant->reason, sizeof tenant->reason, "%.*s", first_line(reason), reason);
 	log_debug("event=state tenant=%s from=%s to=%s by=%s reason=\"%s\"", tenant->record.name,
 		tenant_state_name(step->from), tenant_state_name(step->to),
 		tenant_event_name(event), escape_for_log(reason));
-	supervisor_changed(tenant->supervisor, false);
+	supervisor_changed(tenant->supervisor, CHANGED_STATUS);
 }
 
 static void forget(struct tenant *tenant)
@@ -368,7 +374,6 @@ static void forget(struct tenant *tenant)
 
 int tenant_handle(struct tenant *tenant, enum tenant_event event, const char *reason)
 {
-	char text[sizeof tenant->reason];
 	struct machine_step step;
 	int result = machine_step(&tenant->machine, event, &step);
 	if (result < 0)
@@ -376,6 +381,11 @@ int tenant_handle(struct tenant *tenant, enum tenant_event event, const char *re
 	for (;;) {
 		enter_state(tenant, event, &step, reason);
 		enum tenant_event follows = carry_out(tenant, &step);
+		if (step.actions & TENANT_ACTION_FORGET) {
+			/* Whoever is told that it is gone may rely on that. */
+			tenant->record.release[0] = '\0';
+			supervisor_changed(tenant->supervisor, CHANGED_RECORD);
+		}
 		settle(tenant, event, &step);
 		if (step.actions & TENANT_ACTION_FORGET) {
 			forget(tenant);
@@ -387,11 +397,7 @@ int tenant_handle(struct tenant *tenant, enum tenant_event event, const char *re
 		if (follows == NO_EVENT)
 			break;
 		event = follows;
-		if (event != TENANT_EVENT_EMPTY) {
-			snprintf(text, sizeof text, "%.*s", (int)sizeof text - 1,
-				tenant->start_error);
-			reason = text;
-		}
+		reason = event == TENANT_EVENT_EMPTY ? "" : tenant->start_error;
 		if (machine_step(&tenant->machine, event, &step) < 0)
 			break;
 	}
@@ -553,13 +559,13 @@ static void on_ended(struct instance *instance, void *data)
 		for (size_t i = 0; i < TENANT_DRAINING_MAX; i++)
 			if (tenant->draining[i] == instance)
 				tenant->draining[i] = NULL;
-		supervisor_changed(tenant->supervisor, true);
+		supervisor_changed(tenant->supervisor, CHANGED_RELEASES);
 	}
 	instance_free(instance);
 	if (event != TENANT_EVENT_EMPTY)
 		tenant_handle(tenant, event, reason);
 	else if (waits_for_empty(tenant->machine.state) && tenant_is_empty(tenant))
-		tenant_handle(tenant, TENANT_EVENT_EMPTY, tenant->reason);
+		tenant_handle(tenant, TENANT_EVENT_EMPTY, "");
 }
 
 /* ---- the rest ---- */

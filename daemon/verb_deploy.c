@@ -157,7 +157,8 @@ static void unpacked(
 	}
 	result = try_release(deploy, what->release, &error);
 	if (result < 0) {
-		supervisor_changed(deploy->supervisor, true); /* the release is nobody's */
+		supervisor_changed(
+			deploy->supervisor, CHANGED_RELEASES); /* the release is nobody's */
 		fail(deploy, result == -EBUSY || result == -EPERM ? "busy" : "failed",
 			error.message);
 	}

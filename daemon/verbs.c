@@ -92,7 +92,14 @@ static const struct control_hold pending_hold = {pending_closed, NULL};
 static void pending_done(void *data, struct tenant *tenant, int result, const char *message)
 {
 	struct pending *pending = data;
-	if (result < 0)
+	struct error error = {0};
+	/* Who is told that it is done may rely on it, come kill -9 or a power cut. */
+	if (result == 0 && pending->supervisor->save_wanted &&
+		supervisor_save(pending->supervisor, &error) < 0)
+		control_fail(pending->connection, "not-durable", CONTROL_EXIT_FAILURE,
+			"%s: done, but a restart of tenantd would not know it: %s", pending->name,
+			error.message);
+	else if (result < 0)
 		control_fail(pending->connection, "failed", CONTROL_EXIT_FAILURE, "%s: %s",
 			pending->name, message);
 	else if (tenant->machine.state == TENANT_NEW)
@@ -147,7 +154,7 @@ static bool is_deploying(struct control_connection *connection, const struct ten
 static void want_running(struct tenant *tenant, bool running)
 {
 	if (tenant->record.running != running)
-		supervisor_changed(tenant->supervisor, false);
+		supervisor_changed(tenant->supervisor, CHANGED_RECORD);
 	tenant->record.running = running;
 }
 

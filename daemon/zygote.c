@@ -29,6 +29,16 @@ const struct zygote_options zygote_defaults = {
 	.spawn_ms = 10 * 1000,
 };
 
+/* Tenants wait for it: it comes again soon, and without end. */
+static const struct backoff_limits restart_limits = {
+	.base_ms = 20,
+	.cap_ms = 2000,
+	.floor_ms = 10,
+	.healthy_ms = 10 * 1000,
+	.give_up_count = BACKOFF_FAILURES_MAX,
+	.give_up_window_ms = 0,
+};
+
 enum { STATE_BOOTING = 1, STATE_WARM = 2 };
 
 static const struct message_rule rules[] = {
@@ -353,10 +363,10 @@ static void schedule_restart(struct zygote *zygote, uint64_t served_ms)
 	uint64_t random = 0;
 	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
 		random = clock_ns();
-	backoff_failed(&zygote->backoff, &backoff_defaults, clock_ms(), served_ms);
+	backoff_failed(&zygote->backoff, &restart_limits, clock_ms(), served_ms);
 	/* The first one at once: a tenant may be waiting. */
 	uint32_t delay_ms = zygote->backoff.failures > 1
-				    ? backoff_delay_ms(&zygote->backoff, &backoff_defaults, random)
+				    ? backoff_delay_ms(&zygote->backoff, &restart_limits, random)
 				    : 0;
 	sd_event_add_time_relative(zygote->event, &zygote->restart, CLOCK_MONOTONIC,
 		(uint64_t)delay_ms * 1000, 0, restart_now, zygote);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 struct http_server http_server;
 
@@ -34,6 +35,18 @@ bool http_connection_idle(const struct http_connection *connection)
 						       !http_parser_in_head(&connection->parser));
 	return between && !connection->closing && !connection->lingering && !connection->last &&
 	       !connection->writing && connection->out.length == 0 && connection->ahead.length == 0;
+}
+
+bool http_connection_may_end(const struct http_connection *connection)
+{
+	uv_os_fd_t fd;
+	int waiting = 0;
+	if (!http_connection_idle(connection))
+		return false;
+	if (connection->started_ms == 0 && now_ms() - connection->since_ms < HTTP_FRESH_MS)
+		return false;
+	return uv_fileno(&connection->uv.handle, &fd) < 0 || ioctl(fd, FIONREAD, &waiting) < 0 ||
+	       waiting == 0;
 }
 
 /* What JavaScript left for later runs when it has returned, once for all calls. */
@@ -603,7 +616,8 @@ static void sweep_one(struct http_connection *connection, uint64_t now)
 		if (now - connection->since_ms > HTTP_HEAD_MS)
 			refuse(connection, 408, HTTP_ABORT_BODY_TIME);
 	} else if (http_connection_idle(connection) &&
-		   now - connection->since_ms > http_server.idle_ms) {
+		   (now - connection->since_ms > http_server.idle_ms ||
+			   (http_server.draining && http_connection_may_end(connection)))) {
 		close_now(connection);
 	}
 	flush(connection);

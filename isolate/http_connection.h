@@ -130,6 +130,9 @@ void http_connection_mark(struct http_connection *connection);
 void http_connection_resume(struct http_connection *connection);
 /* Nothing waits for this connection: it may be closed at any time. */
 bool http_connection_idle(const struct http_connection *connection);
+/* Idle, and closing it takes no request from anybody: nothing has arrived that was not
+ * read, and it is not one that was opened just now for a first request. */
+bool http_connection_may_end(const struct http_connection *connection);
 /* Closes now. If a program works on the exchange it is told REASON. */
 void http_connection_cut(struct http_connection *connection, enum http_abort reason);
 

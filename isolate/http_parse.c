@@ -349,6 +349,27 @@ static int join_parsed(struct http_parser *parser, const char *url, size_t url_l
 	return result;
 }
 
+/* Whether HOST may be one, and whether it is plain. Most requests of a worker have the
+ * same, so the last answer is kept. */
+static bool check_host(const char *host, size_t length, bool *ret_plain)
+{
+	static char last[HTTP_HOST_BYTES];
+	static size_t last_length;
+	static bool last_plain;
+	if (length == 0 || length > HTTP_HOST_BYTES)
+		return false;
+	if (length != last_length || memcmp(host, last, length) != 0) {
+		for (size_t i = 0; i < length; i++)
+			if (!(classes[(uint8_t)host[i]] & HOST))
+				return false;
+		memcpy(last, host, length);
+		last_length = length;
+		last_plain = plain_host(host, length);
+	}
+	*ret_plain = last_plain;
+	return true;
+}
+
 static int make_url(struct http_parser *parser)
 {
 	char *text = base(parser);
@@ -365,12 +386,10 @@ static int make_url(struct http_parser *parser)
 	}
 	const char *host = parser->host ? text + parser->host : "localhost";
 	size_t host_length = parser->host ? parser->host_length : 9;
-	if (host_length == 0 || host_length > HTTP_HOST_BYTES)
+	bool host_is_plain;
+	if (!check_host(host, host_length, &host_is_plain))
 		return fail(parser, 400);
-	for (size_t i = 0; i < host_length; i++)
-		if (!(classes[(uint8_t)host[i]] & HOST))
-			return fail(parser, 400);
-	if (plain && plain_host(host, host_length)) {
+	if (plain && host_is_plain) {
 		char *start = text + ROOM - SCHEME - host_length;
 		memcpy(start, "http://", SCHEME);
 		memcpy(start + SCHEME, host, host_length);

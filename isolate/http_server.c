@@ -237,7 +237,7 @@ void http_server_drain(uint32_t grace_ms)
 	for (struct http_connection *next, *connection = http_server.connections; connection;
 		connection = next) {
 		next = connection->next;
-		if (http_connection_idle(connection))
+		if (http_connection_may_end(connection))
 			http_connection_cut(connection, HTTP_ABORT_DRAINED);
 	}
 	/* A little before the supervisor's own deadline, so that the end is orderly. */

@@ -113,10 +113,12 @@ export class DOMException {
 		} else {
 			name = `${options}`;
 		}
-		const self = new Error();
+		// The stack's first line takes the message from the object itself.
+		const self = new Error(message);
 		ObjectSetPrototypeOf(self, new.target.prototype);
 		new Fields(self, message, name);
 		ErrorCaptureStackTrace(self, DOMException);
+		delete self.message;
 		if (hasCause)
 			ObjectDefineProperty(self, 'cause', {
 				__proto__: null,

@@ -6,6 +6,8 @@
 // the request is a block of text until its parts are wanted.
 
 import {
+	ArrayBuffer,
+	Int32Array,
 	PromisePrototypeThen,
 	PromiseResolve,
 	PromiseWithResolvers,
@@ -42,7 +44,10 @@ const {
 
 const methods = native.httpMethods();
 
-// The bits of onRequest's third argument; the order of isolate/http_exchange.c.
+// What onRequest is told beside the head: slot, generation, meta; and the bits of meta. The
+// order of isolate/http_exchange.c. The buffer must not be on V8's heap, where it could
+// move: not `new Int32Array(3)`.
+const frame = new Int32Array(new ArrayBuffer(12));
 const META_METHOD = 63;
 const META_HAS_BODY = 1 << 6;
 const META_URL_SHIFT = 9;
@@ -86,14 +91,15 @@ function tooLate() {
 }
 
 class Exchange extends RequestState {
-	constructor(slot, generation, meta, head) {
+	constructor(head) {
 		super();
+		const meta = frame[2];
 		this.method = methods[meta & META_METHOD];
 		this.href = undefined;
 		this.guard = IMMUTABLE;
 		this.content = undefined;
-		this.slot = slot;
-		this.generation = generation;
+		this.slot = frame[0];
+		this.generation = frame[1];
 		this.meta = meta;
 		this.head = head;
 		this.aborted = undefined; // the reason, once it is
@@ -467,13 +473,15 @@ async function later(exchange, promise) {
 
 // ---- what C calls ----
 
-hooks.onRequest = (slot, generation, meta, head) => {
-	const exchange = new Exchange(slot, generation, meta, head);
+hooks.requestFrame = frame;
+
+hooks.onRequest = (head) => {
+	const exchange = new Exchange(head);
 	try {
 		const value = handler.fetch(wrapRequest(exchange), environment, new ExecutionContext(exchange));
 		if (isResponse(value)) return answer(exchange, stateOfResponse(value), true);
 		if (!isObject(value)) throw notAResponse(value);
-		active[slot] = exchange;
+		active[exchange.slot] = exchange;
 		later(exchange, value);
 	} catch (error) {
 		fail(exchange, error);

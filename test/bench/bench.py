@@ -132,7 +132,7 @@ class Daemon:
             raise RuntimeError(done.stdout + done.stderr)
 
     def status(self, name):
-        return json.loads(self.ctl("status", name, "--json").stdout)
+        return json.loads(self.ctl("status", name, "--json").stdout)["tenant"]
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -111,7 +111,7 @@ class Daemon:
 
     def status(self, name):
         done = self.ctl("status", name, "--json")
-        return json.loads(done.stdout)
+        return json.loads(done.stdout).get("tenant")
 
     def stop(self, sig=signal.SIGTERM):
         if self.process.poll() is None:
@@ -163,12 +163,14 @@ class TenantdTest(unittest.TestCase):
     def policy(self, port=None, name="policy.json", **parts):
         policy = {"version": 1, **parts}
         if port is not None:
-            policy.setdefault("permissions", {}).setdefault("net", {})["listen"] = [
-                f"127.0.0.1:{port}"]
+            listen = {"listen": [f"127.0.0.1:{port}"]}
+            policy["permissions"] = {**policy.get("permissions", {}), "net": listen}
         return self.write(f"../{os.path.basename(self.folder)}-{name}", json.dumps(policy))
 
     def deploy(self, name, program, *options, port=None, **policy):
         """Deploys PROGRAM (a path) and returns the port. The test's end removes it."""
+        if policy and port is None:
+            port = 0
         arguments = ["deploy", name, program, *options]
         if port is not None or policy:
             arguments += ["--policy", self.policy(port, **policy)]

@@ -100,9 +100,8 @@ class ServeTest(TenantdTest):
         port = self.deploy("phoenix", path)
         before = self.daemon.status("phoenix")["pid"]
         request(port, "/boom")
-        wait_until(lambda: self.daemon.status("phoenix")["state"] == "running"
-                   and self.daemon.status("phoenix")["pid"] != before)
-        status = self.daemon.status("phoenix")
+        status = wait_until(lambda: (now := self.daemon.status("phoenix"))["state"] == "running"
+                            and now["pid"] != before and now)
         self.assertEqual(status["restarts"], 1)
         self.assertEqual(status["last_exit"]["exit_code"], 1)
         self.assertIn("boom", status["last_exit"]["message"])
@@ -168,7 +167,7 @@ class ServeTest(TenantdTest):
     def test_list_status_stop_start_restart_remove(self):
         path = self.write("main.js", "export default { fetch: () => new Response('x') };")
         port = self.deploy("life", path)
-        entry = next(t for t in self.daemon.json("list") if t["name"] == "life")
+        entry = next(t for t in self.daemon.json("list")["tenants"] if t["name"] == "life")
         self.assertEqual((entry["state"], entry["restarts"]), ("running", 0))
         self.assertEqual(self.daemon.ctl("status", "life").returncode, 0)
         self.assertEqual(self.daemon.ctl("start", "life").returncode, 0)

@@ -54,7 +54,6 @@ static void run_file(const char *path)
 	engine_scope_open(runtime.engine, &scope);
 	if (engine_run_script(runtime.engine, source, length, path, NULL) < 0)
 		runtime_uncaught();
-	runtime_tick();
 	engine_scope_close(runtime.engine, &scope);
 }
 
@@ -90,6 +89,7 @@ _Noreturn static void child(const char *path, int output)
 	begin();
 	run_file(harness);
 	run_file(path);
+	runtime_tick();
 	uv_run(&runtime.loop, UV_RUN_DEFAULT);
 	_exit(finish() == 0 ? 0 : 1);
 }
@@ -141,6 +141,7 @@ static int run_plain(int count, char **paths)
 	begin();
 	for (int i = 0; i < count; i++)
 		run_file(paths[i]);
+	runtime_tick();
 	uv_run(&runtime.loop, UV_RUN_DEFAULT);
 	return 0;
 }
