@@ -121,43 +121,55 @@ static bool is_expected(const struct invocation *invocation, const json_t *faile
 }
 
 /* Receives until the answer is complete. */
-static int receive_answer(const struct invocation *invocation, int fd, client_item *item,
-	void *data, json_t **ret_done)
+static int receive_answer(int fd, client_item *item, void *data, json_t **ret_done,
+	json_t **ret_failed, struct error *error)
 {
 	for (;;) {
-		struct error error = {0};
 		json_t *message;
-		if (client_receive(fd, 0, &message, &error) < 0)
-			return output_fail(CONTROL_EXIT_FAILURE, "connection", "%s", error.message);
-		const json_t *failed = json_object_get(message, "error");
-		json_t *done = json_object_get(message, "done");
+		int result = client_receive(fd, 0, &message, error);
+		if (result < 0)
+			return result;
 		const json_t *one = json_object_get(message, "item");
 		if (one && item)
 			item(one, data);
-		int code = failed && !is_expected(invocation, failed) ? client_report(failed) : 0;
-		if (done && ret_done)
-			*ret_done = json_incref(done);
+		*ret_done = json_incref(json_object_get(message, "done"));
+		*ret_failed = json_incref(json_object_get(message, "error"));
 		json_decref(message);
-		if (failed || done)
-			return code;
+		if (*ret_done || *ret_failed)
+			return 0;
 	}
+}
+
+int client_exchange(const struct invocation *invocation, json_t *request, const int *fds,
+	size_t fd_count, client_item *item, void *data, json_t **ret_done, json_t **ret_failed)
+{
+	struct error error = {0};
+	cleanup_close int fd = -1;
+	int result = client_connect(invocation, &fd, &error);
+	const char *code = result < 0 ? "unreachable" : "connection";
+	if (result == 0)
+		result = client_send(fd, request, fds, fd_count, &error);
+	json_decref(request);
+	if (result == 0)
+		result = receive_answer(fd, item, data, ret_done, ret_failed, &error);
+	if (result < 0)
+		return output_fail(CONTROL_EXIT_FAILURE, code, "%s", error.message);
+	return 0;
 }
 
 int client_call(const struct invocation *invocation, json_t *request, const int *fds,
 	size_t fd_count, client_item *item, void *data, json_t **ret_done)
 {
-	struct error error = {0};
-	cleanup_close int fd = -1;
-	int result = client_connect(invocation, &fd, &error);
-	if (result < 0) {
-		json_decref(request);
-		return output_fail(CONTROL_EXIT_FAILURE, "unreachable", "%s", error.message);
-	}
-	result = client_send(fd, request, fds, fd_count, &error);
-	json_decref(request);
-	if (result < 0)
-		return output_fail(CONTROL_EXIT_FAILURE, "connection", "%s", error.message);
-	return receive_answer(invocation, fd, item, data, ret_done);
+	json_t *done = NULL, *failed = NULL;
+	int code = client_exchange(invocation, request, fds, fd_count, item, data, &done, &failed);
+	if (code == 0 && failed && !is_expected(invocation, failed))
+		code = client_report(failed);
+	json_decref(failed);
+	if (code == 0 && ret_done)
+		*ret_done = done;
+	else
+		json_decref(done);
+	return code;
 }
 
 /* A bare number is seconds, as for timeout(1). */

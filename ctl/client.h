@@ -28,9 +28,14 @@ const json_t *client_tenant(const json_t *done);
 typedef void client_item(const json_t *item, void *data);
 
 /* One whole exchange: connects, sends REQUEST (taken), hands each item to ITEM (which may
- * be NULL). Returns 0 and what came as "done" in *RET_DONE (may be NULL), else the exit
- * code to end with; the error was reported through the output. With --no-wait there may
- * be success without "done". */
+ * be NULL), and returns 0 and what came last: "done" or "error", the other being NULL. If
+ * there was no answer, that was reported through the output, and the exit code comes back. */
+int client_exchange(const struct invocation *invocation, json_t *request, const int *fds,
+	size_t fd_count, client_item *item, void *data, json_t **ret_done, json_t **ret_failed);
+
+/* The same, an "error" being reported too: returns 0 and "done" in *RET_DONE (may be
+ * NULL), else the exit code to end with. With --no-wait there may be success without
+ * "done". */
 int client_call(const struct invocation *invocation, json_t *request, const int *fds,
 	size_t fd_count, client_item *item, void *data, json_t **ret_done);
 

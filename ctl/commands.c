@@ -53,7 +53,7 @@ const struct option options[OPTION_COUNT] = {
 		"return at once; do not wait for the outcome"},
 	[OPTION_POLICY] = {"policy", 'P', "FILE", ARGUMENT_PATH, "the operator's policy for it"},
 	[OPTION_TIMEOUT] = {"timeout", 't', "TIME", ARGUMENT_TEXT,
-		"wait at most this long: 500ms, 30s, 5m (without a limit)"},
+		"wait at most this long: 500ms, 30s, 5m"},
 	[OPTION_YES] = {"yes", 'y', NULL, ARGUMENT_NONE, "do not ask"},
 };
 

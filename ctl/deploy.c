@@ -11,16 +11,51 @@
 /* What the new release writes while it starts: not a result, so to standard error. */
 static void show_log(const json_t *item, void *data)
 {
-	(void)data;
-	const json_t *log = json_object_get(item, "log");
-	const char *line =
-		json_is_object(log) ? output_string(log, "line") : json_string_value(log);
+	json_t *shown = data;
+	const char *line = json_string_value(json_object_get(item, "log"));
 	size_t size = line ? strlen(line) * 10 + 1 : 0;
 	cleanup_free char *safe = line ? malloc(size) : NULL;
-	if (safe)
-		fprintf(stderr, "  | %s\n", output_safe(safe, size, line));
+	if (!safe)
+		return;
+	fprintf(stderr, "  | %s\n", output_safe(safe, size, line));
+	json_array_append_new(shown, json_string(line));
 }
 
+/* Was LINE, of LENGTH bytes, among what was shown, or at the end of such a line? */
+static bool was_shown(const json_t *shown, const char *line, size_t length)
+{
+	const json_t *one;
+	size_t i;
+	json_array_foreach(shown, i, one)
+	{
+		size_t have = json_string_length(one);
+		if (have >= length &&
+			memcmp(json_string_value(one) + have - length, line, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Reports why the deployment failed. A stack that the release has just written to its
+ * log is not repeated. */
+static int report(const json_t *failed, const json_t *shown, bool json)
+{
+	const char *message = output_string(failed, "message"), *end = strchr(message, '\n');
+	for (const char *line = end; line && *line; line += strcspn(line, "\n")) {
+		line++;
+		if (!was_shown(shown, line, strcspn(line, "\n")))
+			end = NULL;
+	}
+	if (json || !end)
+		return client_report(failed);
+	json_t *shorter = json_copy((json_t *)failed);
+	json_object_set_new(shorter, "message", json_stringn(message, (size_t)(end - message)));
+	int code = client_report(shorter);
+	json_decref(shorter);
+	return code;
+}
+
+/* Takes DONE. */
 static void show_done(const char *name, json_t *done, double total_ms)
 {
 	const json_t *tenant = client_tenant(done), *listener;
@@ -64,11 +99,15 @@ static int run(const struct invocation *invocation)
 		json_decref(request);
 		return code;
 	}
-	json_t *done = NULL;
-	code = client_call(invocation, request, &made.fd, 1, show_log, NULL, &done);
+	json_t *done = NULL, *failed = NULL, *shown = json_array();
+	code = client_exchange(invocation, request, &made.fd, 1, show_log, shown, &done, &failed);
 	close(made.fd);
-	if (code == 0)
+	if (failed)
+		code = report(failed, shown, invocation->options[OPTION_JSON] != NULL);
+	else if (code == 0)
 		show_done(name, done, (double)(clock_ns() - begin_ns) / 1e6);
+	json_decref(failed);
+	json_decref(shown);
 	return code;
 }
 

@@ -203,15 +203,16 @@ static void print_use(const json_t *tenant)
 	if (json_is_object(cgroup)) {
 		json_int_t limit = output_integer(cgroup, "memory_limit");
 		json_int_t kills = output_integer(cgroup, "oom_kills");
-		field("memory", "%s%s%s, at most %s so far",
+		field("memory", "%s%s%s, peak %s",
 			output_bytes(a, output_integer(cgroup, "memory")), limit ? " of " : "",
 			limit ? output_bytes(b, limit) : "",
 			output_bytes(c, output_integer(cgroup, "memory_peak")));
 		if (kills)
 			field("", "killed %lld times for want of memory", (long long)kills);
-		field("cpu", "%s in %lld threads",
+		json_int_t threads = output_integer(cgroup, "pids");
+		field("cpu", "%s in %lld thread%s",
 			output_duration(a, (double)output_integer(cgroup, "cpu_usec") / 1e3),
-			(long long)output_integer(cgroup, "pids"));
+			(long long)threads, threads == 1 ? "" : "s");
 	}
 	if (!json_is_object(stats))
 		return;

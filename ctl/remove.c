@@ -12,7 +12,7 @@ static int ask(const char *name)
 		return output_fail(CONTROL_EXIT_USAGE, "usage",
 			"removing %s cannot be undone: say --yes where nobody can be asked", name);
 	char answer[16] = "";
-	fprintf(stderr, "Remove %s, with its policy, its log and its releases? [y/N] ", name);
+	fprintf(stderr, "Remove %s, with its log and its releases? [y/N] ", name);
 	if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
 		return 0;
 	return output_fail(CONTROL_EXIT_FAILURE, "cancelled", "%s was not removed", name);
@@ -39,8 +39,9 @@ const struct command command_remove = {
 	.group = GROUP_DEPLOY,
 	.arguments = "NAME",
 	.summary = "stop a tenant and forget it",
-	.details = "The tenant drains and ends; then its policy, its log and its releases are "
-		   "removed. Asks first, unless --yes is given.\n",
+	.details = "The tenant drains and ends; then its log and its releases are removed. Its "
+		   "policy file is the operator's and stays: it holds again for whatever is "
+		   "deployed under that name. Asks first, unless --yes is given.\n",
 	.options = OPTION_BIT(OPTION_YES),
 	.arguments_least = 1,
 	.arguments_most = 1,

@@ -29,9 +29,9 @@ struct run {
 	int control;
 	int signals;
 	struct relay streams[STREAM_COUNT];
-	int theirs[STREAM_COUNT]; /* the script's ends, until they are sent */
-	int interrupts;
-	json_t *answer; /* the last message */
+	int theirs[STREAM_COUNT];    /* the script's ends, until they are sent */
+	int interrupts, last_signal; /* that were passed on */
+	json_t *answer;              /* the last message */
 };
 
 static int set_up_streams(struct run *run, struct error *error)
@@ -154,7 +154,7 @@ static int take_signal(struct run *run)
 	struct signalfd_siginfo info;
 	if (read(run->signals, &info, sizeof info) != sizeof info)
 		return -1;
-	int number = (int)info.ssi_signo;
+	int number = run->last_signal = (int)info.ssi_signo;
 	if (++run->interrupts >= INTERRUPTS_MAX)
 		return output_fail(128 + number, "interrupted",
 			"%d signals, and the script goes on: it will be killed", run->interrupts);
@@ -216,34 +216,52 @@ static int relay_all(struct run *run)
 	return 0;
 }
 
-/* The exit code that the answer means, with a word to the operator where the script
- * did not end by itself. */
-static int conclude(const struct run *run, bool json)
+/* Not the script, but what it runs in, has failed. */
+static bool is_tool_failure(const char *reason)
 {
-	const json_t *failed = json_object_get(run->answer, "error");
-	if (failed) {
-		json_int_t exit = output_integer(failed, "exit");
-		int code = client_report(failed);
-		/* 1 and 2 would look like the script's own. */
-		return exit <= CONTROL_EXIT_UNKNOWN ? CONTROL_EXIT_TOOL : code;
-	}
-	const json_t *done = json_object_get(run->answer, "done");
+	static const char *const reasons[] = {"sandbox-failed", "start-timeout", "protocol"};
+	for (size_t i = 0; i < ARRAY_LENGTH(reasons); i++)
+		if (strcmp(reason, reasons[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The exit code of a script that came to an end, with a word to the operator where the
+ * script could not say itself why. */
+static int conclude_end(const struct run *run, const json_t *done, bool json)
+{
+	const char *reason = output_string(done, "reason");
+	const char *message = output_string(done, "message");
 	json_int_t number = output_integer(done, "signal");
-	const char *reason = output_string(done, "reason"),
-		   *message = output_string(done, "message");
+	bool killed = number > 0 && number < 65, failed = is_tool_failure(reason);
 	if (json) {
 		fprintf(stderr, "\n");
 		json_dumpf(done, stderr, JSON_COMPACT);
 		fprintf(stderr, "\n");
-	} else if (message[0] && strcmp(reason, "exit") != 0 && strcmp(reason, "uncaught") != 0) {
+	} else if (killed || failed) {
 		char text[8192];
-		snprintf(text, sizeof text, "tenantctl: %s%s%s", reason, reason[0] ? ": " : "",
+		snprintf(text, sizeof text, "tenantctl: %s%s%s", reason, message[0] ? ": " : "",
 			message);
 		output_lines(true, text);
 	}
-	if (number > 0 && number < 65)
+	if (failed)
+		return CONTROL_EXIT_TOOL;
+	if (killed)
 		return 128 + (int)number;
+	if (strcmp(reason, "drained") == 0 && run->last_signal)
+		return 128 + run->last_signal;
 	return (int)(output_integer(done, "exit_code") & 255);
+}
+
+static int conclude(const struct run *run, bool json)
+{
+	const json_t *failed = json_object_get(run->answer, "error");
+	if (!failed)
+		return conclude_end(run, json_object_get(run->answer, "done"), json);
+	json_int_t exit = output_integer(failed, "exit");
+	int code = client_report(failed);
+	/* 1 and 2 would look like the script's own. */
+	return exit <= CONTROL_EXIT_UNKNOWN ? CONTROL_EXIT_TOOL : code;
 }
 
 static int run_script(const struct invocation *invocation)

@@ -336,7 +336,9 @@ static int connection_ready(sd_event_source *source, int fd, uint32_t events, vo
 		return 0;
 	if (length == -EMSGSIZE) {
 		control_fail(connection, "invalid", CONTROL_EXIT_USAGE,
-			"a request of more than %d bytes, or with too many descriptors",
+			"a request of more than %d bytes, or with more descriptors than it may "
+			"have "
+			"or tenantd has left",
 			CONTROL_LENGTH_MAX);
 		return 0;
 	}

@@ -15,12 +15,18 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 /* A single turn of the event loop that has used this many times its limit was not
  * ended by the worker's own watchdog. */
 #define CPU_BACKSTOP_FACTOR 10
+
+/* For a worker that said that it ends, or closed its channel, to be gone. */
+#define LINGER_MS 2000
+
+#define DESCRIPTORS_SPARE 40
 
 #define REPORT_MAX (sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1)
 enum {
@@ -48,6 +54,10 @@ static int deadline_passed(sd_event_source *source, uint64_t usec, void *data)
 	(void)usec;
 	if (instance->draining)
 		instance_kill(instance, instance->kill_reason, "it did not drain in time");
+	else if (instance->channel_source == NULL)
+		instance_kill(instance, END_PROTOCOL, "it closed its channel, and went on");
+	else if (instance->stage == INSTANCE_ENDING)
+		instance_kill(instance, END_PROTOCOL, "it said that it ends, and went on");
 	else
 		instance_kill(instance, END_START_TIMEOUT, "it was not ready in time");
 	return 0;
@@ -187,7 +197,7 @@ static void handle_message(struct instance *instance, const void *message, size_
 		instance->stage = INSTANCE_ENDING;
 		/* Whoever says so and does not go is killed. */
 		if (!instance->draining)
-			set_deadline(instance, 5000);
+			set_deadline(instance, LINGER_MS);
 		break;
 	}
 }
@@ -208,8 +218,8 @@ static bool read_message(struct instance *instance)
 		/* Its death comes by the pidfd. A worker that only closed its channel has
 		 * put itself out of reach. */
 		instance->channel_source = sd_event_source_disable_unref(instance->channel_source);
-		if (instance->stage != INSTANCE_ENDING && instance->pidfd >= 0)
-			set_deadline(instance, 1000);
+		if (!instance->draining)
+			set_deadline(instance, LINGER_MS);
 		return false;
 	}
 	if (length < 0)
@@ -254,7 +264,9 @@ static void spawned(void *data, int result, pid_t pid, int pidfd, const char *me
 	struct instance *instance = data;
 	struct error error = {0};
 	instance->spawning = false;
-	if (result == -EAGAIN && !instance->retried && instance->kill_message[0] == '\0') {
+	/* Once; and not when it has come so far that its owner knows of it. */
+	const bool fresh = instance->stage & (INSTANCE_STOCK | INSTANCE_BOOTING);
+	if (result == -EAGAIN && fresh && !instance->retried && !instance->kill_message[0]) {
 		instance->retried = true;
 		if (respawn(instance, &error) == 0)
 			return;
@@ -329,16 +341,27 @@ static int send_start(struct instance *instance, struct error *error)
 }
 
 /* The zygote died while it worked on this one, which may or may not have been forked:
- * whatever there is of it dies, and all begins anew, with a channel of its own. */
+ * whatever there is of it dies, and all begins anew, with a channel of its own. And with
+ * a group of its own: in newer kernels (seen with 6.18) a process that is born into a
+ * group (CLONE_INTO_CGROUP) on which cgroup.kill was ever used dies at once. */
 static int respawn(struct instance *instance, struct error *error)
 {
 	log_info("event=respawn tenant=%s instance=%u", instance->tenant, instance->id);
+	struct cgroup *fresh;
+	int result = factory_take_cgroup(instance->factory, &fresh, error);
+	if (result < 0)
+		return result;
 	cgroup_kill(instance->cgroup, error);
+	factory_bury(instance->factory, instance->cgroup);
+	instance->cgroup = fresh;
 	sd_event_source_disable_unref(take_pointer(instance->channel_source));
 	close_fd(&instance->channel);
-	if (instance->stage != INSTANCE_STOCK)
+	if (instance->stage != INSTANCE_STOCK) {
 		instance->stage = INSTANCE_BOOTING;
-	int result = open_channel(instance, error);
+		result = cgroup_set_limits(instance->cgroup, &instance->limits, error);
+	}
+	if (result == 0)
+		result = open_channel(instance, error);
 	if (result == 0)
 		result = request_worker(instance, error);
 	if (result == 0 && instance->start)
@@ -346,11 +369,31 @@ static int respawn(struct instance *instance, struct error *error)
 	return result;
 }
 
+/* A start takes about twenty descriptors. Without them messages from the zygote lose
+ * theirs, which would look like its fault: so no start begins that may run out. */
+static int check_descriptors(const struct factory *factory, struct error *error)
+{
+	struct rlimit most;
+	int lowest_free = fcntl(factory->null_fd, F_DUPFD_CLOEXEC, 3);
+	if (lowest_free >= 0)
+		close(lowest_free);
+	if (getrlimit(RLIMIT_NOFILE, &most) == 0 &&
+		(lowest_free < 0 || (rlim_t)lowest_free + DESCRIPTORS_SPARE > most.rlim_cur))
+		return error_set(error, EMFILE,
+			"tenantd has too few descriptors left (of %llu) to start another worker: "
+			"raise its limit (LimitNOFILE=, ulimit -n)",
+			(unsigned long long)most.rlim_cur);
+	return 0;
+}
+
 /* An instance with its group and channel, whose worker has been asked for. */
 static int new_instance(struct factory *factory, bool jitless, int64_t slot,
 	const struct instance_events *events, void *data, struct instance **ret_instance,
 	struct error *error)
 {
+	int result = check_descriptors(factory, error);
+	if (result < 0)
+		return result;
 	struct instance *instance = calloc(1, sizeof *instance);
 	if (instance == NULL)
 		return error_set(error, ENOMEM, "no memory for an instance");
@@ -365,7 +408,6 @@ static int new_instance(struct factory *factory, bool jitless, int64_t slot,
 	instance->jitless = jitless;
 	instance->started_ns = clock_ns();
 	instance->spare_slot = slot < 0 ? factory_take_spare(factory) : -1;
-	int result = 0;
 	if (slot < 0 && instance->spare_slot < 0)
 		result = error_set(error, EUSERS, "no user id is free for another worker");
 	instance->uid = FACTORY_UID_INSIDE +
@@ -390,17 +432,6 @@ int instance_prepare(struct factory *factory, const struct instance_events *even
 	return new_instance(factory, false, -1, events, data, ret_instance, error);
 }
 
-static int set_limits(
-	struct instance *instance, const struct policy_limits *limits, struct error *error)
-{
-	struct cgroup_limits wanted = {
-		.memory_bytes = limits->memory_bytes,
-		.cpu_percent = (uint32_t)limits->cpu_percent,
-		.pids = (uint32_t)limits->pids,
-	};
-	return cgroup_set_limits(instance->cgroup, &wanted, error);
-}
-
 /* Everything between the fork's request and the end of START runs while the zygote
  * forks: the worker waits for START, so limits and mounts are there in time. */
 static int start_with(
@@ -411,7 +442,12 @@ static int start_with(
 	instance->mode = spec->mode;
 	instance->log = spec->log;
 	instance->turn_cpu_ms = (uint32_t)spec->policy->limits.request.cpu_ms;
-	int result = set_limits(instance, &spec->policy->limits, error);
+	instance->limits = (struct cgroup_limits){
+		.memory_bytes = spec->policy->limits.memory_bytes,
+		.cpu_percent = (uint32_t)spec->policy->limits.cpu_percent,
+		.pids = (uint32_t)spec->policy->limits.pids,
+	};
+	int result = cgroup_set_limits(instance->cgroup, &instance->limits, error);
 	if (result == 0)
 		result = start_message_make(instance, spec, &instance->start, error);
 	if (result < 0)

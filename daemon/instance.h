@@ -105,7 +105,7 @@ struct instance {
 	enum end_reason kill_reason;
 	char kill_message[256];
 	int64_t spare_slot; /* -1: none */
-	uint64_t oom_kills_before;
+	struct cgroup_limits limits;
 	struct worker_stats *stats;
 	struct tenant_log *log;
 	struct start_message *start; /* kept until the worker exists: a zygote may die */

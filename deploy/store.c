@@ -91,7 +91,9 @@ int store_open(const char *state_dir, struct store **ret_store, struct error *er
 	if (!store)
 		return error_errno(error, ENOMEM, "cannot open %s", state_dir);
 	*store = (struct store){.state = -1, .releases = -1, .staging = -1, .lock = -1};
-	int result = store_set_up(store, state_dir, error);
+	int result = tree_prepare(error);
+	if (result == 0)
+		result = store_set_up(store, state_dir, error);
 	if (result < 0) {
 		store_close(store);
 		return result;

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Up to this many files each gets an fsync of its own; from then on one syncfs at the
- * end is cheaper, though it waits for what others wrote too. */
-#define SYNC_EACH_MAX 64
+/* Up to this many files and folders each gets an fsync of its own; from then on one
+ * syncfs at the end is cheaper, though it waits for what others wrote too. */
+#define SYNC_EACH_MAX 8
 
 #define HASH_SIZE 32
 #define REMOVE_DEPTH_MAX 128
@@ -33,6 +33,21 @@ struct walk {
 	char path[DEPLOY_PATH_MAX]; /* of what is being looked at */
 	struct error *error;
 };
+
+/* OpenSSL reads its configuration and looks for providers at the first use, for some
+ * milliseconds: not in each helper that unpacks, but once, before they are forked. */
+static const EVP_MD *sha256(void)
+{
+	static EVP_MD *fetched;
+	if (!fetched)
+		fetched = EVP_MD_fetch(NULL, "SHA256", NULL);
+	return fetched;
+}
+
+int tree_prepare(struct error *error)
+{
+	return sha256() ? 0 : error_set(error, ENOTSUP, "OpenSSL has no SHA-256");
+}
 
 static void to_hex(const unsigned char *bytes, size_t count, char *target)
 {
@@ -81,7 +96,7 @@ static int seal(struct walk *walk, int fd, mode_t mode)
 static int hash_file(struct walk *walk, int fd, struct tree_entry *entry)
 {
 	unsigned char buffer[65536];
-	if (EVP_DigestInit_ex(walk->digest, EVP_sha256(), NULL) != 1)
+	if (EVP_DigestInit_ex(walk->digest, sha256(), NULL) != 1)
 		return error_set(walk->error, EIO, "OpenSSL has no SHA-256");
 	for (;;) {
 		ssize_t got = read(fd, buffer, sizeof buffer);
@@ -178,7 +193,7 @@ static int hash_listing(struct walk *walk, char ret_id[STORE_ID_SIZE])
 {
 	unsigned char hash[HASH_SIZE];
 	qsort(walk->entries, walk->count, sizeof *walk->entries, compare_entries);
-	if (EVP_DigestInit_ex(walk->digest, EVP_sha256(), NULL) != 1)
+	if (EVP_DigestInit_ex(walk->digest, sha256(), NULL) != 1)
 		return error_set(walk->error, EIO, "OpenSSL has no SHA-256");
 	for (size_t i = 0; i < walk->count; i++) {
 		const struct tree_entry *entry = &walk->entries[i];

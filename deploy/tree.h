@@ -7,6 +7,9 @@
 
 #include <stdbool.h>
 
+/* Loads what hashing needs, so that processes forked later have it. */
+int tree_prepare(struct error *error);
+
 /* Computes the id of what is below DIR_FD: the SHA-256 over one line for each file and
  * folder, sorted by path: "f <size> <sha256> <path>\n" or "d <path>\n". With SEAL each
  * file becomes 0444, each folder 0555, and all of it durable before the return.

@@ -16,11 +16,15 @@ static uint64_t now_ms(void)
 	return uv_now(http_server.loop);
 }
 
-/* The program is still reading a body that has arrived: ctx.waitUntil. */
+/* The program has begun to read the body, and a promise of ctx.waitUntil may go on with
+ * that after the response. Whether it has begun is known when its microtasks have run. */
 static bool body_pending(const struct http_connection *connection)
 {
-	return connection->body_started && !connection->body_unwanted &&
-	       (connection->body.length || connection->piece);
+	if (connection->holds == 0 || !connection->parser.has_body || connection->body_unwanted ||
+		connection->body_ended)
+		return false;
+	return connection->body_started ||
+	       (http_server.entered && http_server.current == connection);
 }
 
 static bool finished(const struct http_connection *connection)
@@ -248,11 +252,11 @@ static void stop_reading(struct http_connection *connection)
 	uv_read_stop(&connection->uv.stream);
 }
 
-/* The program never asked for the body, or has finished without all of it. */
+/* Nobody will read the body. */
 static bool body_is_waste(const struct http_connection *connection)
 {
 	return connection->body_unwanted ||
-	       (connection->answering == HTTP_ANSWER_DONE && !connection->body_started);
+	       (connection->answering == HTTP_ANSWER_DONE && !body_pending(connection));
 }
 
 /* Whether reading on would only fill memory. */
@@ -327,7 +331,8 @@ static void begin_exchange(struct http_connection *connection)
 	if (connection->body.data)
 		http_buffer_release(&connection->body);
 	connection->body_started = connection->body_whole = connection->body_wanted = false;
-	connection->body_unwanted = connection->drain_wanted = false;
+	connection->body_unwanted = connection->body_ended = connection->drain_wanted = false;
+	connection->holds = 0;
 	connection->head_request = connection->continue_due = false;
 }
 

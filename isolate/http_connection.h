@@ -71,6 +71,7 @@ struct http_connection {
 	size_t write_left; /* at the last sweep */
 
 	uint32_t slot, generation;
+	uint32_t holds;  /* promises that this exchange gave to ctx.waitUntil */
 	uint8_t parsing; /* enum http_parsing */
 	uint8_t answering;
 	uint8_t framing; /* of the response under way */
@@ -90,6 +91,7 @@ struct http_connection {
 	bool body_whole;    /* it wants all of it at once: no backpressure */
 	bool body_wanted;   /* it waits for the hook onBody */
 	bool body_unwanted; /* it has cancelled the body */
+	bool body_ended;    /* it has seen the end of the body */
 	bool drain_wanted;  /* it waits for the hook onDrain */
 };
 

@@ -345,6 +345,14 @@ static void begin_body(struct http_connection *connection, bool whole)
 	}
 }
 
+/* The program has it all. The connection may have waited for that. */
+static void end_body(struct http_connection *connection)
+{
+	connection->body_ended = true;
+	if (connection->answering == HTTP_ANSWER_DONE)
+		http_connection_mark(connection);
+}
+
 static engine_value *wait_for_body(struct http_connection *connection)
 {
 	connection->body_wanted = true;
@@ -386,12 +394,12 @@ static engine_value *native_body_read(struct engine *engine, struct engine_call 
 		connection->piece = NULL;
 		http_buffer_release(&connection->body);
 		http_connection_resume(connection);
-		if (connection->answering == HTTP_ANSWER_DONE)
-			http_connection_mark(connection);
 		return bytes;
 	}
-	if (connection->parsing == HTTP_PARSING_DONE)
+	if (connection->parsing == HTTP_PARSING_DONE) {
+		end_body(connection);
 		return engine_null(engine);
+	}
 	return wait_for_body(connection);
 }
 
@@ -424,6 +432,7 @@ static engine_value *native_body_whole(struct engine *engine, struct engine_call
 	}
 	connection->piece = NULL;
 	http_buffer_release(&connection->body);
+	end_body(connection);
 	return value;
 }
 
@@ -445,11 +454,19 @@ static engine_value *native_body_cancel(struct engine *engine, struct engine_cal
 
 /* ---- the rest ---- */
 
-/* httpHold(change): promises of ctx.waitUntil that have not settled. */
+/* httpHold(slot, generation, change): promises given to ctx.waitUntil that have not
+ * settled. They keep the worker, and the exchange's body, which they may be reading. */
 static engine_value *native_hold(struct engine *engine, struct engine_call *call)
 {
 	(void)engine;
-	http_server.holds += (uint64_t)(int64_t)engine_argument_int32(call, 0);
+	struct http_connection *connection = find(call);
+	int32_t change = engine_argument_int32(call, 2);
+	http_server.holds += (uint64_t)(int64_t)change;
+	if (connection && (change > 0 || connection->holds > 0)) {
+		connection->holds += (uint32_t)change;
+		if (connection->answering == HTTP_ANSWER_DONE)
+			http_connection_mark(connection);
+	}
 	return NULL;
 }
 
@@ -593,7 +610,7 @@ const struct engine_native http_exchange_natives[HTTP_EXCHANGE_NATIVES] = {
 	{"httpBodyRead", native_body_read, 2},
 	{"httpBodyWhole", native_body_whole, 3},
 	{"httpBodyCancel", native_body_cancel, 2},
-	{"httpHold", native_hold, 1},
+	{"httpHold", native_hold, 3},
 	{"httpErrorId", native_error_id, 0},
 	{"httpDescribe", native_describe, 1},
 	{"httpMethods", native_methods, 0},

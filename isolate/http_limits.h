@@ -38,6 +38,6 @@
 #define HTTP_BODY_MS 30000  /* without a byte of the body */
 #define HTTP_WRITE_MS 30000 /* without a byte taken by the reader */
 #define HTTP_IDLE_MS 60000  /* keep-alive, when idle_ms is 0 */
-#define HTTP_FRESH_MS 1000 /* draining: how long a new connection may take to its first request */
+#define HTTP_FRESH_MS 1000  /* draining: how long a new connection may take to its first request */
 #define HTTP_LINGER_MS 2000 /* for the peer to read a last response and to close */
 #define HTTP_SWEEP_MS 1000  /* how often deadlines are looked at */

@@ -34,11 +34,35 @@ static engine_value *not_bytes(struct engine *engine)
 
 /* ---- UTF-8 ---- */
 
+/* ASCII, which V8 has as bytes: a copy. NULL when STRING is something else, or when an
+ * exception is pending. */
+static engine_value *encode_ascii(struct engine *engine, engine_value *string, size_t length)
+{
+	void *data;
+	char small[SMALL];
+	if (!engine_string_is_one_byte(string))
+		return NULL;
+	if (length <= SMALL) {
+		engine_string_write_latin1(engine, string, small, length);
+		return simdutf_validate_ascii(small, length)
+			       ? engine_bytes_copy(engine, small, length)
+			       : NULL;
+	}
+	engine_value *bytes = engine_bytes_new(engine, length, &data);
+	if (!bytes)
+		return NULL;
+	engine_string_write_latin1(engine, string, data, length);
+	return simdutf_validate_ascii(data, length) ? bytes : NULL;
+}
+
 /* utf8Encode(string): a new Uint8Array. */
 static engine_value *utf8_encode(struct engine *engine, struct engine_call *call)
 {
 	engine_value *string = engine_call_argument(engine, call, 0);
 	size_t units = engine_string_length(string);
+	engine_value *ascii = encode_ascii(engine, string, units);
+	if (ascii || engine_exception_pending(engine))
+		return ascii;
 	if (units * 3 <= SMALL) {
 		char small[SMALL];
 		size_t length = engine_string_write_utf8(engine, string, small, sizeof small, NULL);
@@ -155,7 +179,8 @@ static engine_value *utf16_decode(struct engine *engine, struct engine_call *cal
 	cleanup_free uint16_t *units = malloc((count + 1) * sizeof *units);
 	if (!units)
 		return out_of_memory(engine);
-	memcpy(units, bytes, count * 2);
+	if (count > 0)
+		memcpy(units, bytes, count * 2);
 	if (flags & FLAG_BIG_ENDIAN)
 		for (size_t i = 0; i < count; i++)
 			units[i] = __builtin_bswap16(units[i]);

@@ -87,10 +87,13 @@ static engine_value *immediate_start(struct engine *engine, struct engine_call *
 	return NULL;
 }
 
-/* loopNow(): the loop's time in milliseconds, as of this turn. */
+/* loopNow(): the loop's time in milliseconds. Brought up to date, or a timer that is set
+ * after a long computation would fire too early. */
 static engine_value *loop_now(struct engine *engine, struct engine_call *call)
 {
 	(void)call;
+	if (started)
+		uv_update_time(&runtime.loop);
 	return engine_number(engine, started ? (double)uv_now(&runtime.loop) : 0);
 }
 

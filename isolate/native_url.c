@@ -5,38 +5,49 @@
 #include "isolate/natives.h"
 
 #include <ada_c.h>
+#include <simdutf_c.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A string argument as UTF-8; lone surrogates become U+FFFD, which makes it the
  * USVString that the URL standard wants. */
 struct text {
-	char small[1024];
-	char *large;
+	char *large; /* malloc'ed, for what does not fit into SMALL */
 	const char *data;
 	size_t length;
+	char small[1024];
 };
 
 static void text_free(struct text *text)
 {
 	free(text->large);
 }
-#define cleanup_text __attribute__((cleanup(text_free)))
+/* Only the pointer is cleared: the buffer is filled when it is used. */
+#define text_variable(name)                                                                        \
+	__attribute__((cleanup(text_free))) struct text name;                                      \
+	name.large = NULL
 
 /* False with an exception pending when memory ran out. */
 static bool text_take(struct engine *engine, struct text *text, engine_value *value)
 {
-	size_t most = engine_string_length(value) * 3;
+	size_t units = engine_string_length(value);
 	char *target = text->small;
-	if (most > sizeof text->small) {
-		target = text->large = malloc(most);
+	if (units * 3 > sizeof text->small) {
+		target = text->large = malloc(units * 3);
 		if (!target) {
 			engine_throw(engine, "RangeError", NULL, "the URL is too long");
 			return false;
 		}
 	}
 	text->data = target;
-	text->length = engine_string_write_utf8(engine, value, target, most, NULL);
+	text->length = units;
+	/* Nearly all are ASCII, which V8 has as bytes. */
+	if (engine_string_is_one_byte(value)) {
+		engine_string_write_latin1(engine, value, target, units);
+		if (simdutf_validate_ascii(target, units))
+			return true;
+	}
+	text->length = engine_string_write_utf8(engine, value, target, units * 3, NULL);
 	return true;
 }
 
@@ -75,8 +86,8 @@ static engine_value *take_result(struct engine *engine, ada_url url, engine_valu
 /* urlParse(input, base or undefined, components): the href, or undefined. */
 static engine_value *url_parse(struct engine *engine, struct engine_call *call)
 {
-	cleanup_text struct text input = {.large = NULL};
-	cleanup_text struct text base = {.large = NULL};
+	text_variable(input);
+	text_variable(base);
 	engine_value *base_value = engine_call_argument(engine, call, 1);
 	bool has_base = engine_typeof(base_value) == ENGINE_STRING;
 	if (!text_take(engine, &input, engine_call_argument(engine, call, 0)) ||
@@ -93,8 +104,8 @@ static engine_value *url_parse(struct engine *engine, struct engine_call *call)
 /* urlCanParse(input, base or undefined) */
 static engine_value *url_can_parse(struct engine *engine, struct engine_call *call)
 {
-	cleanup_text struct text input = {.large = NULL};
-	cleanup_text struct text base = {.large = NULL};
+	text_variable(input);
+	text_variable(base);
 	engine_value *base_value = engine_call_argument(engine, call, 1);
 	bool has_base = engine_typeof(base_value) == ENGINE_STRING;
 	if (!text_take(engine, &input, engine_call_argument(engine, call, 0)) ||
@@ -135,8 +146,8 @@ static bool (*const setters[])(ada_url, const char *, size_t) = {
  * not do for that part, and nothing changes. */
 static engine_value *url_update(struct engine *engine, struct engine_call *call)
 {
-	cleanup_text struct text href = {.large = NULL};
-	cleanup_text struct text value = {.large = NULL};
+	text_variable(href);
+	text_variable(value);
 	int32_t part = engine_argument_int32(call, 1);
 	if (part < 0 || (size_t)part >= ARRAY_LENGTH(setters))
 		return engine_throw(engine, "RangeError", NULL, "no such part of a URL");

@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/message.h"
+#include "isolate/fork_pages.h"
 #include "isolate/http_server.h"
 #include "isolate/modules.h"
 
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 /* Where the descriptors of START end up. */
+#define FIRST_TURNS 3
+
 enum { FD_CHANNEL = 3, FD_STATS, FD_LISTENERS };
 
 static struct worker_start start;
@@ -132,6 +135,7 @@ static size_t become_tenant(const struct sandbox_filter *filter)
 	struct error error = {0};
 	int fds[WORKER_FD_LISTENERS + WORKER_LISTENERS_MAX];
 	size_t count = ARRAY_LENGTH(fds);
+	fork_pages_take();
 	int result = sandbox_prepare(runtime.channel, &error);
 	if (result == 0) {
 		warm_up_if_idle();
@@ -216,6 +220,10 @@ static void serve(size_t listeners, engine_value *environment)
 		runtime_exit(WORKER_REASON_BOOT, 1, error.message);
 	}
 	runtime_tick();
+	/* Who already waits in the listen queue is accepted, read and served first: telling the supervisor
+	 * wakes it, on this core if there is but one. */
+	for (int turn = 0; turn < FIRST_TURNS; turn++)
+		uv_run(&runtime.loop, UV_RUN_NOWAIT);
 	runtime.ready = true;
 	tell(MESSAGE_READY);
 }

@@ -5,17 +5,21 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/message.h"
+#include "isolate/fork_pages.h"
+#include "isolate/rehearsal.h"
 #include "isolate/runtime.h"
 #include "isolate/worker.h"
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #define SUPERVISOR_FD 3
+#define IDLE_MS 20
 
 enum { STATE_SERVING = 1 };
 
@@ -69,11 +73,22 @@ static void spawn(const struct message_spawn *request, const int *fds, size_t fd
 	(void)message_send(SUPERVISOR_FD, &reply, sizeof reply, &pidfd, 1);
 }
 
+/* Work for the next start, when no start is under way: it would be in the way of it where
+ * there is but one core. */
+static void prepare_next(void)
+{
+	struct error error = {0};
+	struct pollfd request = {.fd = SUPERVISOR_FD, .events = POLLIN};
+	if (poll(&request, 1, IDLE_MS) == 0 && sandbox_namespaces_ahead(&error) < 0)
+		log_warn("%s; starts take longer", error.message);
+}
+
 /* Serves until the supervisor closes its end. */
 static int serve(void)
 {
 	for (;;) {
 		struct error error = {0};
+		prepare_next();
 		struct message_spawn request;
 		int fds[MESSAGE_FDS_MAX];
 		size_t fd_count = ARRAY_LENGTH(fds);
@@ -108,9 +123,14 @@ static int prepare(const char *snapshot, bool jitless, struct error *error)
 	if (result == 0)
 		result = sandbox_filter_build(
 			&(struct sandbox_filter_options){.jitless = jitless}, &filter, error);
-	if (result == 0)
-		result = sandbox_small_root(error);
-	return result;
+	if (result < 0)
+		return result;
+	struct error slower = {0};
+	fork_pages_fill_holes();
+	if (fork_pages_share_code(&slower) < 0 ||
+		fork_pages_learn(rehearse_worker, &slower) < 0)
+		log_warn("%s; starts take longer", slower.message);
+	return sandbox_small_root(error);
 }
 
 int main(int argc, char **argv)

@@ -42,6 +42,13 @@ int sandbox_landlock_abi(void);
  * *ret_pidfd becomes the caller's. The caller must have one thread. */
 pid_t sandbox_spawn(const struct sandbox_spawn *spawn, int *ret_pidfd, struct error *error);
 
+/* Moves the caller into new network and IPC namespaces, which the next child of
+ * sandbox_spawn inherits instead of having its own made: half a millisecond that a
+ * caller with nothing else to do spends before it is asked. The child has no rights over
+ * them at all. Each serves one child; without this call, or after a failure, sandbox_spawn
+ * makes what it needs. */
+int sandbox_namespaces_ahead(struct error *error);
+
 /* For a long-lived process that spawns: leaves the host's mounts for an empty tmpfs,
  * so that each child copies few mounts. /proc stays reachable by a descriptor that
  * sandbox_spawn alone uses, and that the child closes before it returns. */

@@ -31,7 +31,11 @@
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
 		CLONE_NEWCGROUP)
 
+/* Those that cost most to make and need no rights of the child's. */
+#define NAMESPACES_AHEAD (CLONE_NEWNET | CLONE_NEWIPC)
+
 static int proc_fd = -1;
+static bool namespaces_ahead; /* ours are new, nobody else is in them */
 
 int spawn_proc(struct error *error)
 {
@@ -250,7 +254,8 @@ pid_t sandbox_spawn(const struct sandbox_spawn *spawn, int *ret_pidfd, struct er
 
 	int pidfd = -1;
 	struct clone_args arguments = {
-		.flags = NAMESPACES | CLONE_PIDFD | CLONE_PARENT | CLONE_CHILD_SETTID |
+		.flags = (namespaces_ahead ? NAMESPACES & ~NAMESPACES_AHEAD : NAMESPACES) |
+			 CLONE_PIDFD | CLONE_PARENT | CLONE_CHILD_SETTID |
 			 CLONE_CHILD_CLEARTID | (spawn->cgroup_v2 >= 0 ? CLONE_INTO_CGROUP : 0),
 		.pidfd = (uintptr_t)&pidfd,
 		.child_tid = (uintptr_t)tid,
@@ -259,6 +264,7 @@ pid_t sandbox_spawn(const struct sandbox_spawn *spawn, int *ret_pidfd, struct er
 		.cgroup = spawn->cgroup_v2 >= 0 ? (uint64_t)spawn->cgroup_v2 : 0,
 	};
 	pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+	namespaces_ahead = false; /* They are that child's now. */
 	if (pid < 0)
 		return spawn_failed(errno, error);
 	if (pid == 0) {
@@ -275,6 +281,16 @@ pid_t sandbox_spawn(const struct sandbox_spawn *spawn, int *ret_pidfd, struct er
 	}
 	*ret_pidfd = take_fd(&owned);
 	return pid;
+}
+
+int sandbox_namespaces_ahead(struct error *error)
+{
+	if (namespaces_ahead)
+		return 0;
+	if (unshare(NAMESPACES_AHEAD) < 0)
+		return error_errno(error, errno, "cannot make namespaces ahead of need");
+	namespaces_ahead = true;
+	return 0;
 }
 
 int sandbox_small_root(struct error *error)

@@ -24,7 +24,7 @@ import {
 } from './primordials.js';
 import { blobBytes, isBlob, joinBytes, makeBlob, streamOfBytes } from './blob.js';
 import { bytesOf, isBufferSource, isUint8Array } from './bytes.js';
-import { decodeUtf8, encodeUtf8 } from './encoding.js';
+import { decodeUtf8, decodeUtf8KeepBom, encodeUtf8 } from './encoding.js';
 import {
 	encodeMultipart,
 	formFromList,
@@ -216,7 +216,7 @@ function parseForm(bytes, mime) {
 		const boundary = multipartBoundary(mime);
 		if (boundary !== undefined) return parseMultipart(bytes, boundary);
 		if (mime.essence === 'application/x-www-form-urlencoded')
-			return formFromList(parseFormUrlEncoded(decodeUtf8(bytes)));
+			return formFromList(parseFormUrlEncoded(decodeUtf8KeepBom(bytes)));
 	}
 	throw new TypeError(
 		'The body is neither multipart/form-data (with a boundary) nor application/x-www-form-urlencoded',

@@ -6,6 +6,7 @@ import { createMultibyteDecoder } from '@exodus/bytes/multi-byte.js';
 import { createSinglebyteDecoder } from '@exodus/bytes/single-byte.js';
 
 import {
+	FunctionPrototypeSymbolHasInstance,
 	RangeError,
 	RegExpPrototypeExec,
 	String,
@@ -13,6 +14,7 @@ import {
 	StringPrototypeSlice,
 	StringPrototypeToLowerCase,
 	TypeError,
+	TypedArrayPrototypeGetLength,
 	TypedArrayPrototypeSet,
 	TypedArrayPrototypeSlice,
 	TypedArrayPrototypeSubarray,
@@ -114,7 +116,7 @@ function makeLegacyDecoder(name, fatal) {
 // How many bytes at the end of BYTES are the beginning of a UTF-8 sequence that more
 // bytes could complete: 0 to 3.
 function utf8Unfinished(bytes) {
-	const { length } = bytes;
+	const length = TypedArrayPrototypeGetLength(bytes);
 	for (let back = 1; back <= 3 && back <= length; back++) {
 		const lead = bytes[length - back];
 		if (lead < 0x80) return 0;
@@ -132,7 +134,7 @@ function utf8Unfinished(bytes) {
 
 // The same for UTF-16: half a unit, a lead surrogate, or both.
 function utf16Unfinished(bytes, bigEndian) {
-	const { length } = bytes;
+	const length = TypedArrayPrototypeGetLength(bytes);
 	const odd = length % 2;
 	if (length < 2) return odd;
 	const high = bytes[length - odd - (bigEndian ? 2 : 1)];
@@ -140,9 +142,10 @@ function utf16Unfinished(bytes, bigEndian) {
 }
 
 function join(first, second) {
-	const bytes = new Uint8Array(first.length + second.length);
+	const offset = TypedArrayPrototypeGetLength(first);
+	const bytes = new Uint8Array(offset + TypedArrayPrototypeGetLength(second));
 	TypedArrayPrototypeSet(bytes, first);
-	TypedArrayPrototypeSet(bytes, second, first.length);
+	TypedArrayPrototypeSet(bytes, second, offset);
 	return bytes;
 }
 
@@ -213,7 +216,7 @@ export class TextDecoder {
 				? utf8Unfinished(bytes)
 				: utf16Unfinished(bytes, (this.#flags & BIG_ENDIAN) !== 0);
 			if (held > 0) {
-				const at = bytes.length - held;
+				const at = TypedArrayPrototypeGetLength(bytes) - held;
 				this.#pending = TypedArrayPrototypeSlice(bytes, at);
 				bytes = TypedArrayPrototypeSubarray(bytes, 0, at);
 			}
@@ -229,7 +232,7 @@ export class TextDecoder {
 			'ERR_ENCODING_INVALID_ENCODED_DATA',
 			`The encoded data was not valid for encoding ${this.#name}`,
 		);
-		return cause instanceof TypeError ? error : cause;
+		return FunctionPrototypeSymbolHasInstance(TypeError, cause) ? error : cause;
 	}
 	[inspectCustom](depth, options, inspect) {
 		if (typeof depth === 'number' && depth < 0) return this;
@@ -324,4 +327,8 @@ export const encodeUtf8 = utf8Encode; // string -> Uint8Array
 // Bytes (any BufferSource) -> string, as "UTF-8 decode": lossy, without BOM.
 export function decodeUtf8(bytes) {
 	return utf8Decode(bytes, STRIP_BOM);
+}
+// The same with the BOM, if there is one, kept as U+FEFF.
+export function decodeUtf8KeepBom(bytes) {
+	return utf8Decode(bytes, 0);
 }

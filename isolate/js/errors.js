@@ -150,9 +150,3 @@ export function codedError(Constructor, code, message) {
 	error.code = code;
 	return error;
 }
-
-// The stack of a tenant's error need not begin with frames of the library.
-export function hideFrames(error, above) {
-	ErrorCaptureStackTrace(error, above);
-	return error;
-}

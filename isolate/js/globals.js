@@ -82,14 +82,18 @@ export function defineClasses(classes) {
 // Functions: { name: function }.
 export function defineFunctions(functions) {
 	const names = ObjectKeys(functions);
-	for (let i = 0; i < names.length; i++)
+	for (let i = 0; i < names.length; i++) {
+		const value = functions[names[i]];
+		// The bundler may have given it another one.
+		ObjectDefineProperty(value, 'name', { __proto__: null, value: names[i] });
 		ObjectDefineProperty(globalObject, names[i], {
 			__proto__: null,
-			value: functions[names[i]],
+			value,
 			writable: true,
 			enumerable: true,
 			configurable: true,
 		});
+	}
 }
 
 // An attribute; REPLACEABLE: assigning makes it an ordinary property.
@@ -122,7 +126,7 @@ function defineAttribute(name, value, replaceable) {
 
 const settled = hidePromise(PromiseResolve(undefined));
 
-export function queueMicrotask(callback) {
+function queueMicrotask(callback) {
 	requireArguments(arguments.length, 1, 'queueMicrotask');
 	requireFunction(callback, 'callback');
 	PromisePrototypeThen(settled, () => {

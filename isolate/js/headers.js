@@ -94,6 +94,9 @@ function toName(name, what) {
 	return lower;
 }
 
+// A block is searched for a few fields; then it is cheaper to have all in a map.
+const SEARCHES_MAX = 2;
+
 // What a field begins with in a block of text.
 const needles = new SafeMap();
 
@@ -119,6 +122,8 @@ export class HeaderList {
 		this.items = [];
 		this.block = undefined;
 		this.start = 0;
+		this.searches = 0;
+		this.values = undefined; // SafeMap of the block's fields, combined
 		this.sorted = undefined; // what iteration shows, until the list changes
 	}
 	static ofBlock(block, start) {
@@ -140,16 +145,34 @@ export class HeaderList {
 			items[items.length] = StringPrototypeSlice(block, colon + 1, end);
 			at = end + 1;
 		}
-		this.block = undefined;
+		this.block = this.values = undefined;
 		return (this.items = items);
 	}
 	get(name) {
-		if (this.items === undefined) return this.#search(name);
+		if (this.items === undefined) {
+			if (this.searches++ < SEARCHES_MAX) return this.#search(name);
+			this.values ??= this.#readAll();
+			return this.values.get(name) ?? null;
+		}
 		const { items } = this;
 		let value = null;
 		for (let i = 0; i < items.length; i += 2)
 			if (items[i] === name) value = value === null ? items[i + 1] : `${value}, ${items[i + 1]}`;
 		return value;
+	}
+	#readAll() {
+		const { block } = this;
+		const values = new SafeMap();
+		for (let at = this.start + 1; at < block.length; ) {
+			const colon = StringPrototypeIndexOf(block, '\r', at);
+			const end = StringPrototypeIndexOf(block, '\n', colon);
+			const name = StringPrototypeSlice(block, at, colon);
+			const value = StringPrototypeSlice(block, colon + 1, end);
+			const before = values.get(name);
+			values.set(name, before === undefined ? value : `${before}, ${value}`);
+			at = end + 1;
+		}
+		return values;
 	}
 	#search(name) {
 		const { block } = this;

@@ -61,14 +61,11 @@ const bound = (object, name) => object[name].bind(object);
 
 // ---- static functions ----
 
-export const ArrayFrom = bound(Array, 'from');
 export const ArrayIsArray = bound(Array, 'isArray');
-export const ArrayOf = bound(Array, 'of');
 export const ArrayBufferIsView = bound(ArrayBuffer, 'isView');
 export const DateNow = bound(Date, 'now');
 export const JSONParse = bound(JSON, 'parse');
 export const JSONStringify = bound(JSON, 'stringify');
-export const MathCeil = bound(Math, 'ceil');
 export const MathFloor = bound(Math, 'floor');
 export const MathMax = bound(Math, 'max');
 export const MathMin = bound(Math, 'min');
@@ -82,33 +79,22 @@ export const NumberParseFloat = bound(Number, 'parseFloat');
 export const NumberParseInt = bound(Number, 'parseInt');
 export const ObjectAssign = bound(Object, 'assign');
 export const ObjectCreate = bound(Object, 'create');
-export const ObjectDefineProperties = bound(Object, 'defineProperties');
 export const ObjectDefineProperty = bound(Object, 'defineProperty');
-export const ObjectEntries = bound(Object, 'entries');
 export const ObjectFreeze = bound(Object, 'freeze');
-export const ObjectFromEntries = bound(Object, 'fromEntries');
 export const ObjectGetOwnPropertyDescriptor = bound(Object, 'getOwnPropertyDescriptor');
-export const ObjectGetOwnPropertyDescriptors = bound(Object, 'getOwnPropertyDescriptors');
 export const ObjectGetOwnPropertyNames = bound(Object, 'getOwnPropertyNames');
 export const ObjectGetOwnPropertySymbols = bound(Object, 'getOwnPropertySymbols');
 export const ObjectGetPrototypeOf = bound(Object, 'getPrototypeOf');
 export const ObjectHasOwn = bound(Object, 'hasOwn');
 export const ObjectIs = bound(Object, 'is');
-export const ObjectIsExtensible = bound(Object, 'isExtensible');
 export const ObjectKeys = bound(Object, 'keys');
 export const ObjectSeal = bound(Object, 'seal');
 export const ObjectSetPrototypeOf = bound(Object, 'setPrototypeOf');
 export const ObjectValues = bound(Object, 'values');
 export const ReflectApply = bound(Reflect, 'apply');
-export const ReflectConstruct = bound(Reflect, 'construct');
-export const ReflectGet = bound(Reflect, 'get');
 export const ReflectGetOwnPropertyDescriptor = bound(Reflect, 'getOwnPropertyDescriptor');
-export const ReflectHas = bound(Reflect, 'has');
 export const ReflectOwnKeys = bound(Reflect, 'ownKeys');
-export const ReflectSet = bound(Reflect, 'set');
 export const StringFromCharCode = bound(String, 'fromCharCode');
-export const StringFromCodePoint = bound(String, 'fromCodePoint');
-export const StringRaw = bound(String, 'raw');
 export const SymbolFor = bound(Symbol, 'for');
 export const ErrorCaptureStackTrace = bound(Error, 'captureStackTrace');
 export const { NEGATIVE_INFINITY, POSITIVE_INFINITY, MAX_SAFE_INTEGER: NumberMaxSafeInteger } = Number;
@@ -124,22 +110,14 @@ export const PromiseWithResolvers = bound(Promise, 'withResolvers');
 // ---- symbols ----
 
 export const SymbolAsyncIterator = Symbol.asyncIterator;
-export const SymbolHasInstance = Symbol.hasInstance;
 export const SymbolIterator = Symbol.iterator;
-export const SymbolSpecies = Symbol.species;
 export const SymbolToPrimitive = Symbol.toPrimitive;
 export const SymbolToStringTag = Symbol.toStringTag;
-// Symbol.dispose and Symbol.asyncDispose are there from V8 13.6 on.
-export const SymbolAsyncDispose = Symbol.asyncDispose;
 
 // ---- prototypes, and methods with `this` as first argument ----
 
 export const ArrayPrototype = Array.prototype;
-export const ArrayPrototypeConcat = uncurryThis(Array.prototype.concat);
-export const ArrayPrototypeFill = uncurryThis(Array.prototype.fill);
 export const ArrayPrototypeFilter = uncurryThis(Array.prototype.filter);
-export const ArrayPrototypeFind = uncurryThis(Array.prototype.find);
-export const ArrayPrototypeFindIndex = uncurryThis(Array.prototype.findIndex);
 export const ArrayPrototypeForEach = uncurryThis(Array.prototype.forEach);
 export const ArrayPrototypeIncludes = uncurryThis(Array.prototype.includes);
 export const ArrayPrototypeIndexOf = uncurryThis(Array.prototype.indexOf);
@@ -147,21 +125,14 @@ export const ArrayPrototypeJoin = uncurryThis(Array.prototype.join);
 export const ArrayPrototypeMap = uncurryThis(Array.prototype.map);
 export const ArrayPrototypePop = uncurryThis(Array.prototype.pop);
 export const ArrayPrototypePush = uncurryThis(Array.prototype.push);
-export const ArrayPrototypeReverse = uncurryThis(Array.prototype.reverse);
-export const ArrayPrototypeShift = uncurryThis(Array.prototype.shift);
 export const ArrayPrototypeSlice = uncurryThis(Array.prototype.slice);
-export const ArrayPrototypeSome = uncurryThis(Array.prototype.some);
 export const ArrayPrototypeSort = uncurryThis(Array.prototype.sort);
 export const ArrayPrototypeSplice = uncurryThis(Array.prototype.splice);
 export const ArrayPrototypeUnshift = uncurryThis(Array.prototype.unshift);
 export const ArrayBufferPrototype = ArrayBuffer.prototype;
-export const ArrayBufferPrototypeResize = uncurryThis(ArrayBuffer.prototype.resize);
 export const ArrayBufferPrototypeSlice = uncurryThis(ArrayBuffer.prototype.slice);
 export const ArrayBufferPrototypeTransfer = uncurryThis(ArrayBuffer.prototype.transfer);
-export const ArrayBufferPrototypeTransferToFixedLength = uncurryThis(ArrayBuffer.prototype.transferToFixedLength);
-export const BigIntPrototype = BigInt.prototype;
 export const BigIntPrototypeValueOf = uncurryThis(BigInt.prototype.valueOf);
-export const BigIntPrototypeToString = uncurryThis(BigInt.prototype.toString);
 export const BooleanPrototype = Boolean.prototype;
 export const BooleanPrototypeValueOf = uncurryThis(Boolean.prototype.valueOf);
 export const DatePrototype = Date.prototype;
@@ -171,19 +142,12 @@ export const DatePrototypeToString = uncurryThis(Date.prototype.toString);
 export const ErrorPrototype = Error.prototype;
 export const ErrorPrototypeToString = uncurryThis(Error.prototype.toString);
 export const FunctionPrototype = Function.prototype;
-export const FunctionPrototypeApply = uncurryThis(Function.prototype.apply);
 export const FunctionPrototypeBind = uncurryThis(Function.prototype.bind);
 export const FunctionPrototypeCall = uncurryThis(Function.prototype.call);
 export const FunctionPrototypeToString = uncurryThis(Function.prototype.toString);
 export const MapPrototype = Map.prototype;
-export const MapPrototypeClear = uncurryThis(Map.prototype.clear);
-export const MapPrototypeDelete = uncurryThis(Map.prototype.delete);
 export const MapPrototypeEntries = uncurryThis(Map.prototype.entries);
-export const MapPrototypeGet = uncurryThis(Map.prototype.get);
-export const MapPrototypeHas = uncurryThis(Map.prototype.has);
-export const MapPrototypeKeys = uncurryThis(Map.prototype.keys);
 export const MapPrototypeSet = uncurryThis(Map.prototype.set);
-export const MapPrototypeValues = uncurryThis(Map.prototype.values);
 export const NumberPrototype = Number.prototype;
 export const NumberPrototypeToFixed = uncurryThis(Number.prototype.toFixed);
 export const NumberPrototypeToString = uncurryThis(Number.prototype.toString);
@@ -197,13 +161,8 @@ export const RegExpPrototypeExec = uncurryThis(RegExp.prototype.exec);
 export const RegExpPrototypeToString = uncurryThis(RegExp.prototype.toString);
 export const SetPrototype = Set.prototype;
 export const SetPrototypeAdd = uncurryThis(Set.prototype.add);
-export const SetPrototypeClear = uncurryThis(Set.prototype.clear);
-export const SetPrototypeDelete = uncurryThis(Set.prototype.delete);
-export const SetPrototypeHas = uncurryThis(Set.prototype.has);
 export const SetPrototypeValues = uncurryThis(Set.prototype.values);
 export const StringPrototype = String.prototype;
-export const StringPrototypeAt = uncurryThis(String.prototype.at);
-export const StringPrototypeCharAt = uncurryThis(String.prototype.charAt);
 export const StringPrototypeCharCodeAt = uncurryThis(String.prototype.charCodeAt);
 export const StringPrototypeCodePointAt = uncurryThis(String.prototype.codePointAt);
 export const StringPrototypeEndsWith = uncurryThis(String.prototype.endsWith);
@@ -220,12 +179,10 @@ export const StringPrototypeSlice = uncurryThis(String.prototype.slice);
 export const StringPrototypeSplit = uncurryThis(String.prototype.split);
 export const StringPrototypeStartsWith = uncurryThis(String.prototype.startsWith);
 export const StringPrototypeToLowerCase = uncurryThis(String.prototype.toLowerCase);
-export const StringPrototypeToString = uncurryThis(String.prototype.toString);
 export const StringPrototypeToUpperCase = uncurryThis(String.prototype.toUpperCase);
 export const StringPrototypeToWellFormed = uncurryThis(String.prototype.toWellFormed);
 export const StringPrototypeTrim = uncurryThis(String.prototype.trim);
 export const StringPrototypeValueOf = uncurryThis(String.prototype.valueOf);
-export const SymbolPrototype = Symbol.prototype;
 export const SymbolPrototypeToString = uncurryThis(Symbol.prototype.toString);
 export const SymbolPrototypeValueOf = uncurryThis(Symbol.prototype.valueOf);
 export const TypedArrayPrototype = TypedArray.prototype;
@@ -234,33 +191,18 @@ export const TypedArrayPrototypeSet = uncurryThis(TypedArray.prototype.set);
 export const TypedArrayPrototypeSlice = uncurryThis(TypedArray.prototype.slice);
 export const TypedArrayPrototypeSubarray = uncurryThis(TypedArray.prototype.subarray);
 export const WeakMapPrototype = WeakMap.prototype;
-export const WeakMapPrototypeDelete = uncurryThis(WeakMap.prototype.delete);
-export const WeakMapPrototypeGet = uncurryThis(WeakMap.prototype.get);
-export const WeakMapPrototypeHas = uncurryThis(WeakMap.prototype.has);
-export const WeakMapPrototypeSet = uncurryThis(WeakMap.prototype.set);
-export const WeakRefPrototype = WeakRef.prototype;
 export const WeakRefPrototypeDeref = uncurryThis(WeakRef.prototype.deref);
 export const WeakSetPrototype = WeakSet.prototype;
-export const WeakSetPrototypeAdd = uncurryThis(WeakSet.prototype.add);
-export const WeakSetPrototypeDelete = uncurryThis(WeakSet.prototype.delete);
-export const WeakSetPrototypeHas = uncurryThis(WeakSet.prototype.has);
 export const AggregateErrorPrototype = AggregateError.prototype;
 export const DataViewPrototype = DataView.prototype;
-export const EvalErrorPrototype = EvalError.prototype;
 export const PromisePrototype = Promise.prototype;
 export const RangeErrorPrototype = RangeError.prototype;
-export const ReferenceErrorPrototype = ReferenceError.prototype;
-export const SyntaxErrorPrototype = SyntaxError.prototype;
 export const TypeErrorPrototype = TypeError.prototype;
-export const URIErrorPrototype = URIError.prototype;
 export const FunctionPrototypeSymbolHasInstance = uncurryThis(Function.prototype[Symbol.hasInstance]);
 export const RegExpPrototypeSymbolReplace = uncurryThis(RegExp.prototype[Symbol.replace]);
 export const RegExpPrototypeSymbolSplit = uncurryThis(RegExp.prototype[Symbol.split]);
-export const ArrayPrototypeSymbolIterator = uncurryThis(Array.prototype[Symbol.iterator]);
-export const StringPrototypeSymbolIterator = uncurryThis(String.prototype[Symbol.iterator]);
 export const MapIteratorPrototypeNext = uncurryThis(new Map().entries().next);
 export const SetIteratorPrototypeNext = uncurryThis(new Set().values().next);
-export const StringIteratorPrototypeNext = uncurryThis(''[Symbol.iterator]().next);
 export const IteratorPrototype = Object.getPrototypeOf(
 	Object.getPrototypeOf([][Symbol.iterator]()),
 );
@@ -307,22 +249,18 @@ function makeSafe(Unsafe, Safe) {
 // The constructors must not be given an iterable: they would call a replaced `next`.
 export const SafeMap = makeSafe(Map, class SafeMap extends Map {});
 export const SafeSet = makeSafe(Set, class SafeSet extends Set {});
-export const SafeWeakMap = makeSafe(WeakMap, class SafeWeakMap extends WeakMap {});
-export const SafeWeakSet = makeSafe(WeakSet, class SafeWeakSet extends WeakSet {});
 
 // Array.prototype.push.apply without a limit on the number of items.
 export function ArrayPrototypePushApply(target, items) {
 	for (let i = 0; i < items.length; i++) ArrayPrototypePush(target, items[i]);
 }
 
-// A promise that the library waits for by itself: nothing that a tenant does to
-// Promise.prototype is seen by it, `constructor` included, because it has its own.
+// For a promise that only the library sees: without a constructor, `then` makes a plain
+// promise of its result and does not ask Promise[Symbol.species]. (Of promises that
+// tenants hold, `then` reads `constructor`, as the language has it: a tenant who replaces
+// that learns when the library waits, but gets nothing else.)
 export function hidePromise(promise) {
-	return ObjectDefineProperty(promise, 'constructor', {
-		__proto__: null,
-		value: Promise,
-		configurable: true,
-	});
+	return ObjectDefineProperty(promise, 'constructor', { __proto__: null, value: undefined });
 }
 
 // Gives an internal class a prototype without a prototype, so that its constructor's

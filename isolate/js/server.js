@@ -86,7 +86,7 @@ function abortError(reason) {
 function tooLate() {
 	return new TypeError(
 		'The request body can no longer be read: the request is over. Begin to read it before ' +
-			'responding, or give the promise that reads it to ctx.waitUntil.',
+			'responding, and if that goes on after the response, give its promise to ctx.waitUntil.',
 	);
 }
 
@@ -210,10 +210,6 @@ class Exchange extends RequestState {
 
 // ---- ctx ----
 
-function released() {
-	httpHold(-1);
-}
-
 class ExecutionContext {
 	#exchange;
 
@@ -225,9 +221,11 @@ class ExecutionContext {
 		if (!(#exchange in this)) illegalInvocation();
 		requireArguments(arguments.length, 1, 'ExecutionContext.waitUntil');
 		const exchange = this.#exchange;
-		httpHold(1);
-		PromisePrototypeThen(PromiseResolve(promise), released, (error) => {
-			released();
+		const { slot, generation } = exchange;
+		httpHold(slot, generation, 1);
+		const release = () => httpHold(slot, generation, -1);
+		PromisePrototypeThen(PromiseResolve(promise), release, (error) => {
+			release();
 			if (error !== exchange.aborted)
 				log(exchange, httpErrorId(), 'a promise given to ctx.waitUntil was rejected', error);
 		});

@@ -18,6 +18,7 @@ import {
 	SymbolIterator,
 	TypeError,
 	Uint8Array,
+	TypedArrayPrototypeGetLength,
 	TypedArrayPrototypeSubarray,
 } from './primordials.js';
 import { native } from './native.js';
@@ -131,7 +132,8 @@ function encode(text) {
 		const unit = StringPrototypeCharCodeAt(text, i);
 		if (unit > 127) {
 			const bytes = utf8Encode(StringPrototypeSlice(text, copied));
-			for (let k = 0; k < bytes.length; k++) result += encoded[bytes[k]];
+			const length = TypedArrayPrototypeGetLength(bytes);
+			for (let k = 0; k < length; k++) result += encoded[bytes[k]];
 			return result;
 		}
 		const escape = encoded[unit];
@@ -142,7 +144,7 @@ function encode(text) {
 	return copied === 0 ? text : result + StringPrototypeSlice(text, copied);
 }
 
-export function serializeFormUrlEncoded(list) {
+function serializeFormUrlEncoded(list) {
 	let result = '';
 	for (let i = 0; i < list.length; i += 2)
 		result += `${i > 0 ? '&' : ''}${encode(list[i])}=${encode(list[i + 1])}`;

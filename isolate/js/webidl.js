@@ -135,10 +135,6 @@ export function hasDictionaryMember(dictionary, name) {
 	return dictionary !== empty && (name in dictionary) && dictionary[name] !== undefined;
 }
 
-export function toUnrestrictedDouble(value) {
-	return +value;
-}
-
 // [EnforceRange] unsigned long long.
 export function toEnforcedUnsignedLongLong(value, what) {
 	let number = +value;
@@ -151,11 +147,6 @@ export function toEnforcedUnsignedLongLong(value, what) {
 		throw error;
 	}
 	return number + 0;
-}
-
-// unsigned short, by modulo.
-export function toUint16(value) {
-	return +value & 0xffff;
 }
 
 // sequence<T>: follows the iteration protocol, which tenants may see. ITERATOR is the

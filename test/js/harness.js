@@ -25,8 +25,8 @@
 
 	async function runAll() {
 		running = true;
-		for (let i = 0; i < queue.length; i++) {
-			const { name, body } = queue[i];
+		while (finished < queue.length) {
+			const { name, body } = queue[finished];
 			try {
 				await body();
 			} catch (error) {
@@ -108,7 +108,7 @@
 	globalThis.__finish = () => {
 		if (finished !== queue.length) {
 			failed++;
-			write(`FAILED ${queue[finished].name}: did not finish\n`);
+			write(`FAILED ${queue[finished]?.name}: did not finish\n`);
 		}
 		return failed;
 	};

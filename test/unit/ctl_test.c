@@ -345,7 +345,7 @@ static void status_shows_everything_and_exits_by_state(void **unused)
 		"listens    http://127.0.0.1:8080\n", "release    3f2a91c0d1e2\n",
 		"pid 4242, uid 100001, ready after 4.2 ms", "restarts   2\n",
 		"last exit  signal, signal 9 (SIGKILL), 2026-11-21T09:59:00.000Z\n",
-		"evil \\x1b[31m\n", "second\n", "12 MiB of 128 MiB, at most 13 MiB so far",
+		"evil \\x1b[31m\n", "second\n", "12 MiB of 128 MiB, peak 13 MiB",
 		"530 ms in 3 threads", "1 MiB of 64 MiB", "longest turn 3.5 ms",
 		"123 answered, 1 under way, 4 connections", "policy     default\n",
 		"T stdout a line\n"};
@@ -465,6 +465,24 @@ static void deploy_sends_an_archive_and_shows_the_url(void **unused)
 	assert_text(outcome.err, "main.ts: TypeScript is not supported yet");
 }
 
+static void a_stack_is_shown_once(void **unused)
+{
+	(void)unused;
+	char command[256];
+	const struct call *calls = CALL("{\"item\":{\"log\":\"Uncaught main.js:1\"}}",
+		"{\"item\":{\"log\":\"  at main.js\"}}",
+		"{\"error\":{\"code\":\"failed\",\"message\":\"shop: boot-failed: "
+		"main.js:1\\n  at main.js\",\"exit\":1}}");
+	snprintf(command, sizeof command, "deploy shop %s", put("main.js", "x"));
+	ctl(calls, command);
+	assert_int_equal(outcome.code, 1);
+	assert_string_equal(outcome.err, "  | Uncaught main.js:1\n  |   at main.js\n"
+					 "tenantctl: shop: boot-failed: main.js:1\n");
+	/* What was not in the log is told in full. */
+	ctl(CALL("{\"error\":{\"message\":\"shop: a\\nb\",\"exit\":1}}"), command);
+	assert_string_equal(outcome.err, "tenantctl: shop: a\nb\n");
+}
+
 static void check_needs_no_daemon(void **unused)
 {
 	(void)unused;
@@ -555,6 +573,21 @@ static void play_killed(int connection, const int *fds)
 		"\"message\":\"over 128 MiB\"}}");
 }
 
+static void play_sandbox(int connection, const int *fds)
+{
+	end_run(connection, fds,
+		"{\"done\":{\"exit_code\":1,\"signal\":null,\"reason\":"
+		"\"sandbox-failed\",\"message\":\"no Landlock\"}}");
+}
+
+/* The worker has told that itself. */
+static void play_limit(int connection, const int *fds)
+{
+	end_run(connection, fds,
+		"{\"done\":{\"exit_code\":152,\"signal\":null,\"reason\":"
+		"\"cpu-limit\",\"message\":\"too long\"}}");
+}
+
 static void play_error(int connection, const int *fds)
 {
 	end_run(connection, fds,
@@ -583,6 +616,8 @@ static void run_tells_other_ends(void **unused)
 		const char *out, *err;
 	} cases[] = {
 		{play_killed, 137, "last words", "tenantctl: memory: over 128 MiB\n"},
+		{play_sandbox, 125, "", "tenantctl: sandbox-failed: no Landlock\n"},
+		{play_limit, 152, "", ""},
 		{play_error, 125, "", "tenantctl: no zygote\n"},
 		{play_not_runnable, 126, "", "tenantctl: a syntax error\n"},
 		{play_vanish, 125, "", "tenantctl: tenantd ended the connection"},
@@ -609,7 +644,9 @@ static void play_signal(int connection, const int *fds)
 	dprintf(fds[2], "up\n");
 	message_receive(connection, data, sizeof data - 1, NULL, NULL, 0);
 	dprintf(fds[3], "%s\n", data);
-	end_run(connection, fds, "{\"done\":{\"exit_code\":143,\"signal\":null}}");
+	end_run(connection, fds,
+		"{\"done\":{\"exit_code\":143,\"signal\":null,"
+		"\"reason\":\"drained\"}}");
 }
 
 static void run_passes_signals_on(void **unused)
@@ -626,11 +663,11 @@ static void run_passes_signals_on(void **unused)
 	close(out[1]);
 	char text[16] = "";
 	assert_int_equal(read(out[0], text, sizeof text), 3);
-	kill(client, SIGTERM);
-	assert_int_equal(wait_code(client), 143);
+	kill(client, SIGINT);
+	assert_int_equal(wait_code(client), 130);
 	assert_int_equal(wait_code(server), 0);
 	slurp("err", outcome.err, sizeof outcome.err);
-	assert_string_equal(outcome.err, "{\"verb\":\"signal\",\"number\":15}\n");
+	assert_string_equal(outcome.err, "{\"verb\":\"signal\",\"number\":2}\n");
 	close(out[0]);
 }
 
@@ -723,6 +760,7 @@ int main(int argument_count, char **arguments)
 		TEST(transitions_wait_as_they_are_told),
 		TEST(remove_needs_a_yes),
 		TEST(deploy_sends_an_archive_and_shows_the_url),
+		TEST(a_stack_is_shown_once),
 		TEST(check_needs_no_daemon),
 		TEST(version_works_without_a_daemon),
 		TEST(run_relays_streams_and_the_exit_code),

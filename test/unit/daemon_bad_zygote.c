@@ -7,6 +7,7 @@
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define CHANNEL 3
+#define ONCE "die-after-fork-once"
 
 static uint32_t instance;
 static const char *mode;
@@ -105,7 +107,9 @@ _Noreturn static void unterminated_report(int channel)
 _Noreturn static void work(int channel, const struct worker_start *start, const int *fds)
 {
 	const char *entry = start->entry;
-	if (strcmp(entry, "good.js") == 0) {
+	if (strcmp(entry, "late.js") == 0)
+		usleep(200000);
+	if (strcmp(entry, "good.js") == 0 || strcmp(entry, "late.js") == 0) {
 		become_ready(channel);
 		wait_for_drain(channel);
 	}
@@ -170,6 +174,14 @@ static bool is_mode(const char *name)
 	return strcmp(mode, name) == 0;
 }
 
+/* A file that says that the first zygote of this test has died already. */
+static const char *once_path(void)
+{
+	static char path[64];
+	snprintf(path, sizeof path, "/tmp/bad-zygote-%d", getppid());
+	return path;
+}
+
 static void spawn(const struct message_spawn *request, const int *fds)
 {
 	struct error error = {0};
@@ -192,6 +204,10 @@ static void spawn(const struct message_spawn *request, const int *fds)
 	}
 	if (is_mode("die-after-fork"))
 		_exit(9);
+	if (is_mode(ONCE) && access(once_path(), F_OK) < 0) {
+		close(open(once_path(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+		_exit(9);
+	}
 	struct message_spawned spawned = {
 		.header = {.type = MESSAGE_SPAWNED, .instance = instance + is_mode("wrong-answer")},
 		.pid = pid,

@@ -149,7 +149,8 @@ static void turn_until(const unsigned *counter, unsigned count, unsigned most_ms
 	while (*counter < count && clock_ms() < until)
 		sd_event_run(event, 10000);
 	if (*counter < count)
-		fail_msg("nothing happened within %u ms", most_ms);
+		fail_msg("nothing happened within %u ms; stage %d, pid %d", most_ms,
+			instance ? (int)instance->stage : -1, instance ? instance->pid : -1);
 }
 
 /* ---- tests ---- */
@@ -201,13 +202,14 @@ static void test_every_misbehaviour_ends_the_worker(void **unused)
 		{"long.js", END_BOOT_FAILED},
 		{"unterminated.js", END_EXIT},
 		{"exit3.js", END_EXIT},
-		{"closed.js", END_START_TIMEOUT},
+		{"closed.js", END_PROTOCOL},
+		{"liar.js", END_PROTOCOL},
 	};
 	open_factory("good");
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
 		ended_count = 0;
 		start(cases[i].entry, 300);
-		turn_until(&ended_count, 1, 3000);
+		turn_until(&ended_count, 1, 6000);
 		if (end.reason != cases[i].reason)
 			fail_msg("%s: %s (%s)", cases[i].entry, end_reason_name(end.reason),
 				end.message);
@@ -256,6 +258,14 @@ static void test_killed_before_it_was_forked(void **unused)
 	close_factory();
 }
 
+/* What a zygote of the fixture leaves when it dies after the fork. */
+static int unlink_marker(void)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/tmp/bad-zygote-%d", getpid());
+	return unlink(path);
+}
+
 static void test_a_zygote_that_dies_is_asked_once_more(void **unused)
 {
 	(void)unused;
@@ -267,7 +277,22 @@ static void test_a_zygote_that_dies_is_asked_once_more(void **unused)
 		assert_int_equal(end.reason, END_SANDBOX_FAILED);
 		assert_non_null(strstr(end.message, "zygote"));
 		close_factory();
+		unlink_marker();
 	}
+}
+
+static void test_what_a_dying_zygote_forked_is_started_anew(void **unused)
+{
+	(void)unused;
+	unlink_marker();
+	open_factory("die-after-fork-once");
+	start("late.js", 5000);
+	turn_until(&ready_count, 1, 5000);
+	assert_int_equal(unlink_marker(), 0); /* one did die */
+	instance_drain(instance, 2000, END_OPERATOR);
+	turn_until(&ended_count, 1, 3000);
+	assert_int_equal(end.reason, END_DRAINED);
+	close_factory();
 }
 
 static void test_a_spawn_that_fails_says_why(void **unused)
@@ -378,6 +403,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_without_grace_it_is_killed_at_once),
 		cmocka_unit_test(test_killed_before_it_was_forked),
 		cmocka_unit_test(test_a_zygote_that_dies_is_asked_once_more),
+		cmocka_unit_test(test_what_a_dying_zygote_forked_is_started_anew),
 		cmocka_unit_test(test_a_spawn_that_fails_says_why),
 		cmocka_unit_test(test_workers_outlive_their_zygote),
 		cmocka_unit_test(test_the_stock_gives_and_refills),

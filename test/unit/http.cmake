@@ -13,3 +13,10 @@ add_test(NAME http_server
   COMMAND python3 ${CMAKE_SOURCE_DIR}/test/unit/http_server_test.py
     $<TARGET_FILE:http_host> ${CMAKE_BINARY_DIR}/library.snapshot)
 set_tests_properties(http_server PROPERTIES TIMEOUT 180)
+
+# Headers, Request, Response, FormData in the real engine: the programs of test/js/fetch
+# run as those of test/js/weblib do.
+file(GLOB fetch_programs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/test/js/fetch/*.js)
+add_test(NAME fetch
+  COMMAND weblib_test ${CMAKE_BINARY_DIR}/library.snapshot
+    ${CMAKE_SOURCE_DIR}/test/js/harness.js ${fetch_programs})

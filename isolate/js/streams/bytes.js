@@ -51,16 +51,23 @@ import {
 import {
 	genericCancel,
 	hasDefaultReader,
-	inspectShell,
 	isReadableStream,
 	readableClose,
 	readableError,
 	readableState,
-	ReaderState,
 	readerGenericRelease,
-	rejectInvocation,
+	ReaderState,
 } from './readable.js';
-import { argumentError, Deferred, Queue, resolvedPromise, stateError, upon } from './shared.js';
+import {
+	argumentError,
+	Deferred,
+	inspectShell,
+	Queue,
+	rejectInvocation,
+	resolvedPromise,
+	stateError,
+	upon,
+} from './shared.js';
 
 const constructors = {
 	__proto__: null,

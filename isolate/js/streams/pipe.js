@@ -3,7 +3,15 @@
 import { isolate } from '../primordials.js';
 import { abortReason, addAbortAlgorithm, isAborted } from '../abort.js';
 import { acquireReader, readableCancel, readerRead, readerRelease } from './readable.js';
-import { Deferred, resolvedPromise, stateError, transformPromise, upon } from './shared.js';
+import {
+	chain,
+	Deferred,
+	nothing,
+	resolvedPromise,
+	stateError,
+	transformPromise,
+	upon,
+} from './shared.js';
 import {
 	acquireWriter,
 	closeQueuedOrInFlight,
@@ -104,9 +112,7 @@ class Pipe {
 		readerRead(this.reader, {
 			chunk: (chunk) => {
 				// enqueue() of the source must not run write() of the destination.
-				this.currentWrite = transformPromise(resolvedPromise(undefined), () =>
-					this.write(chunk),
-				);
+				this.currentWrite = chain(nothing(), () => this.write(chunk));
 			},
 			close: ignore,
 			error: ignore,
@@ -114,7 +120,7 @@ class Pipe {
 	}
 
 	write(chunk) {
-		if (this.writer.stream === undefined) return undefined;
+		if (this.writer.stream === undefined) return nothing();
 		const written = transformPromise(writerWrite(this.writer, chunk), undefined, ignore);
 		this.step();
 		return written;
@@ -123,8 +129,8 @@ class Pipe {
 	// Chunks that were read must be written, as far as the destination lives.
 	waitForWrites() {
 		const { currentWrite } = this;
-		return transformPromise(currentWrite, () =>
-			currentWrite === this.currentWrite ? undefined : this.waitForWrites(),
+		return chain(currentWrite, () =>
+			currentWrite === this.currentWrite ? nothing() : this.waitForWrites(),
 		);
 	}
 

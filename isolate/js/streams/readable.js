@@ -3,24 +3,18 @@
 // state objects, which only the library sees.
 
 import {
-	AsyncIteratorPrototype,
 	FunctionPrototypeCall,
 	isolate,
-	ObjectDefineProperty,
-	ObjectSetPrototypeOf,
 	PromiseReject,
 	PromiseResolve,
 	RangeError,
 	SymbolAsyncIterator,
-	SymbolIterator,
-	TypeError,
 } from '../primordials.js';
 import { isAbortSignal } from '../abort.js';
 import { codedError } from '../errors.js';
 import {
 	defineAlias,
 	defineInterface,
-	defineTag,
 	illegalConstructor,
 	illegalInvocation,
 	inspectCustom,
@@ -39,11 +33,13 @@ import {
 	Deferred,
 	extractHighWaterMark,
 	extractSize,
+	inspectShell,
 	markHandled,
 	nothing,
 	Queue,
 	rejectedDeferred,
 	rejectedPromise,
+	rejectInvocation,
 	requireObject,
 	resolvedDeferred,
 	resolvedPromise,
@@ -60,13 +56,14 @@ import {
 	startByteController,
 	wrapByteController,
 } from './bytes.js';
+import { fromIterable, StreamIterator } from './iteration.js';
 import { pipe } from './pipe.js';
 import { tee } from './tee.js';
 import { isWritableStream, writableIsLocked, writableState } from './writable.js';
 
 // ---- states ----
 
-export class ReadableState {
+class ReadableState {
 	constructor(object) {
 		this.object = object;
 		this.state = 'readable';
@@ -277,11 +274,11 @@ export function controllerError(controller, error) {
 }
 
 // START is called at once; what it throws is the caller's.
-export function setUpDefaultController(stream, algorithms, highWaterMark, size) {
+function setUpDefaultController(stream, algorithms, highWaterMark, size) {
 	const controller = new DefaultController(stream, algorithms, highWaterMark, size);
 	stream.controller = controller;
 	upon(
-		resolvedPromise(algorithms.start?.(controller)),
+		algorithms.startPromise ?? resolvedPromise(algorithms.start?.(controller)),
 		() => {
 			controller.started = true;
 			pullIfNeeded(controller);
@@ -330,14 +327,6 @@ export class ReadableStreamDefaultController {
 	}
 }
 defineInterface(ReadableStreamDefaultController, 'ReadableStreamDefaultController');
-
-// What Node shows of stream objects.
-export function inspectShell(name, shown, depth, options, inspect) {
-	if (typeof depth === 'number' && depth < 0) return name;
-	const inner = { __proto__: null, ...options };
-	if (options.depth !== null) inner.depth = options.depth - 1;
-	return `${name} ${inspect(shown, inner)}`;
-}
 
 // ---- readers ----
 
@@ -454,171 +443,6 @@ export class ReadableStreamDefaultReader {
 }
 defineInterface(ReadableStreamDefaultReader, 'ReadableStreamDefaultReader');
 
-export function rejectInvocation() {
-	return PromiseReject(new TypeError('Illegal invocation'));
-}
-
-// ---- async iteration ----
-
-class StreamIterator {
-	#reader;
-	#preventCancel;
-	#ongoing;
-	#finished = false;
-
-	constructor(reader, preventCancel) {
-		this.#reader = reader;
-		this.#preventCancel = preventCancel;
-	}
-	next() {
-		if (!isObject(this) || !(#reader in this)) return rejectInvocation();
-		const step = () => this.#next();
-		return (this.#ongoing =
-			this.#ongoing === undefined ? step() : transformPromise(this.#ongoing, step, step));
-	}
-	return(value) {
-		if (!isObject(this) || !(#reader in this)) return rejectInvocation();
-		const step = () => this.#return(value);
-		this.#ongoing =
-			this.#ongoing === undefined ? step() : transformPromise(this.#ongoing, step, step);
-		return this.#ongoing;
-	}
-	#next() {
-		if (this.#finished) return PromiseResolve({ value: undefined, done: true });
-		const deferred = new Deferred();
-		const reader = this.#reader;
-		readerRead(reader, {
-			chunk: (value) => deferred.resolve({ __proto__: null, value, done: false }),
-			close: () => {
-				readerRelease(reader);
-				deferred.resolve({ __proto__: null, value: undefined, done: true });
-			},
-			error: (error) => {
-				readerRelease(reader);
-				deferred.reject(error);
-			},
-		});
-		return transformPromise(
-			deferred.promise,
-			({ done, value }) => {
-				this.#ongoing = undefined;
-				if (done) this.#finished = true;
-				return { value, done };
-			},
-			(error) => {
-				this.#ongoing = undefined;
-				this.#finished = true;
-				throw error;
-			},
-		);
-	}
-	#return(value) {
-		if (this.#finished) return PromiseResolve({ value, done: true });
-		this.#finished = true;
-		const reader = this.#reader;
-		const canceled = this.#preventCancel ? nothing() : genericCancel(reader, value);
-		readerRelease(reader);
-		return transformPromise(canceled, () => ({ value, done: true }));
-	}
-}
-const iteratorPrototype = StreamIterator.prototype;
-delete iteratorPrototype.constructor;
-ObjectSetPrototypeOf(iteratorPrototype, AsyncIteratorPrototype);
-ObjectDefineProperty(iteratorPrototype, 'next', { __proto__: null, enumerable: true });
-ObjectDefineProperty(iteratorPrototype, 'return', { __proto__: null, enumerable: true });
-defineTag(iteratorPrototype, 'ReadableStream AsyncIterator');
-
-// ---- ReadableStream.from ----
-
-function getIterator(object) {
-	const asyncMethod = object?.[SymbolAsyncIterator];
-	if (asyncMethod !== undefined && asyncMethod !== null) {
-		if (typeof asyncMethod !== 'function')
-			throw argumentError('Symbol.asyncIterator is not a function');
-		const iterator = FunctionPrototypeCall(asyncMethod, object);
-		if (!isObject(iterator)) throw argumentError('The iterator is not an object');
-		return { iterator, next: iterator.next, sync: false };
-	}
-	const method = object?.[SymbolIterator];
-	if (typeof method !== 'function') throw argumentError('The argument is not iterable');
-	const iterator = FunctionPrototypeCall(method, object);
-	if (!isObject(iterator)) throw argumentError('The iterator is not an object');
-	return { iterator, next: iterator.next, sync: true };
-}
-
-// The promise of a step. A synchronous iterator's value may be a promise itself, and
-// when that rejects the iterator is closed (ECMAScript, AsyncFromSyncIterator).
-function stepOf(record, result, closeOnRejection) {
-	if (!record.sync || !isObject(result)) return PromiseResolve(result);
-	const { done } = result;
-	let value;
-	try {
-		value = PromiseResolve(result.value);
-	} catch (error) {
-		if (!done && closeOnRejection) closeIterator(record.iterator);
-		return PromiseReject(error);
-	}
-	return transformPromise(
-		value,
-		(settled) => ({ value: settled, done }),
-		(error) => {
-			if (!done && closeOnRejection) closeIterator(record.iterator);
-			throw error;
-		},
-	);
-}
-
-function closeIterator(iterator) {
-	try {
-		const method = iterator.return;
-		if (typeof method === 'function') FunctionPrototypeCall(method, iterator);
-	} catch {
-		// The error that closed it matters more.
-	}
-}
-
-function fromIterable(object) {
-	const record = getIterator(object);
-	const pull = () => {
-		let step;
-		try {
-			const result = FunctionPrototypeCall(record.next, record.iterator);
-			if (record.sync && !isObject(result))
-				throw argumentError('The iterator result is not an object');
-			step = stepOf(record, result, true);
-		} catch (error) {
-			return PromiseReject(error);
-		}
-		return transformPromise(step, (result) => {
-			if (!isObject(result))
-				throw argumentError('The promise of the iterator result must fulfill with an object');
-			if (result.done) controllerClose(stream.controller);
-			else controllerEnqueue(stream.controller, result.value);
-		});
-	};
-	const cancel = (reason) => {
-		const { iterator } = record;
-		let step;
-		try {
-			const method = iterator.return;
-			if (method === undefined || method === null) return PromiseResolve(undefined);
-			if (typeof method !== 'function') throw argumentError('return is not a function');
-			const result = FunctionPrototypeCall(method, iterator, reason);
-			if (record.sync && !isObject(result))
-				throw argumentError('The iterator result is not an object');
-			step = stepOf(record, result, false);
-		} catch (error) {
-			return PromiseReject(error);
-		}
-		return transformPromise(step, (result) => {
-			if (!isObject(result))
-				throw argumentError('The promise of the iterator result must fulfill with an object');
-		});
-	};
-	const stream = createState({ pull, cancel }, 0, undefined);
-	return stream.object;
-}
-
 // ---- ReadableStream ----
 
 function convertSource(source) {
@@ -644,6 +468,7 @@ function sourceAlgorithms(source, members, wrap) {
 	const { cancel, pull, start } = members;
 	let wrapped;
 	return {
+		__proto__: null,
 		start: (controller) => {
 			wrapped = wrap(controller);
 			return start === undefined ? undefined : FunctionPrototypeCall(start, source, wrapped);
@@ -790,7 +615,9 @@ export function createState(algorithms, highWaterMark = 1, size = undefined) {
 	const stream = readableState(new ReadableStream(internalToken));
 	const own = { __proto__: null, ...algorithms };
 	const full = {
+		__proto__: null,
 		start: own.start,
+		startPromise: own.startPromise,
 		pull: own.pull ?? nothing,
 		cancel: own.cancel ?? nothing,
 	};
@@ -802,6 +629,7 @@ export function createByteState(algorithms, highWaterMark = 0) {
 	const stream = readableState(new ReadableStream(internalToken));
 	const own = { __proto__: null, ...algorithms };
 	const full = {
+		__proto__: null,
 		start: own.start,
 		pull: own.pull ?? nothing,
 		cancel: own.cancel ?? nothing,

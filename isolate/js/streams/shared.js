@@ -3,6 +3,7 @@
 
 import {
 	FunctionPrototypeCall,
+	hidePromise,
 	isolate,
 	NumberIsNaN,
 	Promise,
@@ -67,6 +68,42 @@ export function resolvedPromise(value) {
 }
 
 export const rejectedPromise = PromiseReject;
+
+const settled = hidePromise(PromiseResolve(undefined));
+
+// Makes DEFERRED follow PROMISE, in as many steps as resolving it with PROMISE would take,
+// but without looking up PROMISE's `then`, which a tenant may have replaced.
+export function follow(deferred, promise) {
+	// The reaction returns nothing: a promise would be resolved, by its `then`.
+	PromisePrototypeThen(settled, () => {
+		PromisePrototypeThen(promise, deferred.resolve, deferred.reject);
+	});
+}
+
+// A promise that follows PROMISE, as "a promise resolved with PROMISE".
+export function adopt(promise) {
+	const deferred = new Deferred();
+	follow(deferred, promise);
+	return deferred.promise;
+}
+
+// Like transformPromise, for reactions that return a promise of the library's.
+export function chain(promise, fulfilled, rejected) {
+	const deferred = new Deferred();
+	const react = (reaction) => (value) => {
+		try {
+			follow(deferred, reaction(value));
+		} catch (error) {
+			deferred.reject(error);
+		}
+	};
+	PromisePrototypeThen(
+		promise,
+		react(fulfilled),
+		rejected === undefined ? deferred.reject : react(rejected),
+	);
+	return deferred.promise;
+}
 
 // Calls a tenant's FUNCTION as an algorithm: always a promise.
 export function callToPromise(method, receiver, args) {
@@ -179,4 +216,19 @@ export function convertFunction(object, name) {
 
 export function requireObject(value, what) {
 	if (!isObject(value)) throw argumentError(`The ${what} must be an object`);
+}
+
+// ---- methods ----
+
+// Methods that return promises reject instead of throwing.
+export function rejectInvocation() {
+	return PromiseReject(new TypeError('Illegal invocation'));
+}
+
+// What Node shows of stream objects.
+export function inspectShell(name, shown, depth, options, inspect) {
+	if (typeof depth === 'number' && depth < 0) return name;
+	const inner = { __proto__: null, ...options };
+	if (options.depth !== null) inner.depth = options.depth - 1;
+	return `${name} ${inspect(shown, inner)}`;
 }

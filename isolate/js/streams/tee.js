@@ -25,7 +25,7 @@ import {
 	readerRead,
 	readerRelease,
 } from './readable.js';
-import { Deferred, resolvedPromise, upon } from './shared.js';
+import { Deferred, follow, resolvedPromise, upon } from './shared.js';
 
 function later(callback) {
 	upon(resolvedPromise(undefined), callback);
@@ -48,7 +48,8 @@ class Tee {
 		this.canceled[index] = true;
 		this.reasons[index] = reason;
 		if (this.canceled[1 - index])
-			this.cancelDone.resolve(
+			follow(
+				this.cancelDone,
 				readableCancel(this.stream, [this.reasons[0], this.reasons[1]]),
 			);
 		return this.cancelDone.promise;
@@ -64,7 +65,7 @@ class Tee {
 	}
 
 	fail(error) {
-		this.cancelDone.resolve(readableCancel(this.stream, error));
+		follow(this.cancelDone, readableCancel(this.stream, error));
 	}
 }
 isolate(Tee);

@@ -17,15 +17,17 @@ import {
 	createState,
 	desiredSize,
 	hasDefaultReader,
-	inspectShell,
 } from './readable.js';
 import {
+	adopt,
 	callToPromise,
+	chain,
 	convertFunction,
 	convertStrategy,
 	Deferred,
 	extractHighWaterMark,
 	extractSize,
+	inspectShell,
 	nothing,
 	rejectedPromise,
 	requireObject,
@@ -73,7 +75,7 @@ function errorWritable(stream, error) {
 	unblockWrite(stream);
 }
 
-export function transformError(stream, error) {
+function transformError(stream, error) {
 	controllerError(stream.readable.controller, error);
 	errorWritable(stream, error);
 }
@@ -95,7 +97,7 @@ export function transformEnqueue(stream, chunk) {
 	if (!pulls && !stream.backpressure) setBackpressure(stream, true);
 }
 
-export function transformTerminate(stream) {
+function transformTerminate(stream) {
 	controllerClose(stream.readable.controller);
 	errorWritable(stream, stateError('TransformStream has been terminated'));
 }
@@ -111,7 +113,7 @@ function performTransform(stream, chunk) {
 
 function sinkWrite(stream, chunk) {
 	if (!stream.backpressure) return performTransform(stream, chunk);
-	return transformPromise(stream.backpressureChange.promise, () => {
+	return chain(stream.backpressureChange.promise, () => {
 		const { writable } = stream;
 		if (writable.state === 'erroring') throw writable.storedError;
 		return performTransform(stream, chunk);
@@ -200,10 +202,9 @@ function sourceCancel(stream, reason) {
 }
 
 function setUp(stream, startPromise, writableMark, writableSize, readableMark, readableSize) {
-	const start = () => startPromise;
 	stream.writable = createWritableState(
 		{
-			start,
+			startPromise: adopt(startPromise),
 			write: (chunk) => sinkWrite(stream, chunk),
 			close: () => sinkClose(stream),
 			abort: (reason) => sinkAbort(stream, reason),
@@ -213,7 +214,7 @@ function setUp(stream, startPromise, writableMark, writableSize, readableMark, r
 	);
 	stream.readable = createState(
 		{
-			start,
+			startPromise: adopt(startPromise),
 			pull: () => sourcePull(stream),
 			cancel: (reason) => sourceCancel(stream, reason),
 		},

@@ -6,7 +6,6 @@ import {
 	PromiseReject,
 	RangeError,
 	String,
-	TypeError,
 } from '../primordials.js';
 import { createAbortSignal, signalAbort } from '../abort.js';
 import { codedError } from '../errors.js';
@@ -28,9 +27,11 @@ import {
 	Deferred,
 	extractHighWaterMark,
 	extractSize,
+	inspectShell,
 	nothing,
 	Queue,
 	rejectedDeferred,
+	rejectInvocation,
 	requireObject,
 	resolvedDeferred,
 	resolvedPromise,
@@ -126,7 +127,7 @@ export function writableAbort(stream, reason) {
 	return deferred.promise;
 }
 
-export function writableClose(stream) {
+function writableClose(stream) {
 	if (stream.state === 'closed' || stream.state === 'errored')
 		return PromiseReject(stateError(`WritableStream is ${stream.state}`));
 	const deferred = new Deferred();
@@ -298,7 +299,7 @@ function setUpController(stream, algorithms, highWaterMark, size) {
 	const controller = new WritableController(stream, algorithms, highWaterMark, size);
 	updateBackpressure(stream, hasBackpressure(controller));
 	upon(
-		resolvedPromise(algorithms.start?.(controller)),
+		algorithms.startPromise ?? resolvedPromise(algorithms.start?.(controller)),
 		() => {
 			controller.started = true;
 			advanceQueue(controller);
@@ -353,13 +354,6 @@ export class WritableStreamDefaultController {
 	}
 }
 defineInterface(WritableStreamDefaultController, 'WritableStreamDefaultController');
-
-function inspectShell(name, shown, depth, options, inspect) {
-	if (typeof depth === 'number' && depth < 0) return name;
-	const inner = { __proto__: null, ...options };
-	if (options.depth !== null) inner.depth = options.depth - 1;
-	return `${name} ${inspect(shown, inner)}`;
-}
 
 // ---- writers ----
 
@@ -437,10 +431,6 @@ function writerDesiredSize(writer) {
 	if (stream.state === 'errored' || stream.state === 'erroring') return null;
 	if (stream.state === 'closed') return 0;
 	return stream.controller.highWaterMark - stream.controller.queueSize;
-}
-
-function rejectInvocation() {
-	return PromiseReject(new TypeError('Illegal invocation'));
 }
 
 export class WritableStreamDefaultWriter {
@@ -522,6 +512,7 @@ function sinkAlgorithms(sink, members) {
 	const { abort, close, start, write } = members;
 	let wrapped;
 	return {
+		__proto__: null,
 		start: (controller) => {
 			wrapped = wrapController(controller);
 			return start === undefined ? undefined : FunctionPrototypeCall(start, sink, wrapped);
@@ -591,7 +582,9 @@ export function createWritableState(algorithms, highWaterMark = 1, size = undefi
 	const stream = writableState(new WritableStream(internalToken));
 	const own = { __proto__: null, ...algorithms };
 	const full = {
+		__proto__: null,
 		start: own.start,
+		startPromise: own.startPromise,
 		write: own.write ?? nothing,
 		close: own.close ?? nothing,
 		abort: own.abort ?? nothing,
