@@ -89,32 +89,31 @@ int worker_start_decode(
 	const void *data, size_t length, struct worker_start *ret_start, struct error *error)
 {
 	struct wire_reader reader = {.data = data, .length = length};
-	struct worker_start start = {0};
+	struct worker_start *start = ret_start;
 	if (wire_get_u32(&reader) != MESSAGE_START)
 		reader.failed = true;
 	wire_get_u32(&reader); /* instance */
-	start.tenant = wire_get_string(&reader, WORKER_STRING_MAX);
-	start.entry = wire_get_string(&reader, WORKER_STRING_MAX);
-	start.mode = wire_get_u32(&reader);
-	start.uid = wire_get_u32(&reader);
+	start->tenant = wire_get_string(&reader, WORKER_STRING_MAX);
+	start->entry = wire_get_string(&reader, WORKER_STRING_MAX);
+	start->mode = wire_get_u32(&reader);
+	start->uid = wire_get_u32(&reader);
 	uint32_t flags = wire_get_u32(&reader);
-	start.allow_eval = flags & 1;
-	start.allow_wasm = flags & 2;
-	start.allow_jit = flags & 4;
-	start.memory_bytes = wire_get_u64(&reader);
-	start.files = wire_get_u32(&reader);
-	start.turn_cpu_ms = wire_get_u32(&reader);
-	start.request_ms = wire_get_u32(&reader);
-	start.body_bytes = wire_get_u64(&reader);
-	start.concurrent = wire_get_u32(&reader);
-	start.idle_ms = wire_get_u32(&reader);
-	start.environment_count = get_list(&reader, start.environment, WORKER_STRINGS_MAX);
-	start.argument_count = get_list(&reader, start.arguments, WORKER_STRINGS_MAX);
-	start.listener_count = get_list(&reader, start.listeners, WORKER_LISTENERS_MAX);
-	if (!wire_get_end(&reader) || start.mode > WORKER_MODE_SCRIPT || start.uid == 0 ||
+	start->allow_eval = flags & 1;
+	start->allow_wasm = flags & 2;
+	start->allow_jit = flags & 4;
+	start->memory_bytes = wire_get_u64(&reader);
+	start->files = wire_get_u32(&reader);
+	start->turn_cpu_ms = wire_get_u32(&reader);
+	start->request_ms = wire_get_u32(&reader);
+	start->body_bytes = wire_get_u64(&reader);
+	start->concurrent = wire_get_u32(&reader);
+	start->idle_ms = wire_get_u32(&reader);
+	start->environment_count = get_list(&reader, start->environment, WORKER_STRINGS_MAX);
+	start->argument_count = get_list(&reader, start->arguments, WORKER_STRINGS_MAX);
+	start->listener_count = get_list(&reader, start->listeners, WORKER_LISTENERS_MAX);
+	if (!wire_get_end(&reader) || start->mode > WORKER_MODE_SCRIPT || start->uid == 0 ||
 		flags > 7)
 		return error_set(error, EBADMSG, "a malformed START message");
-	*ret_start = start;
 	return 0;
 }
 

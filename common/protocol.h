@@ -132,7 +132,8 @@ struct message_drain {
 /* Encodes START. Returns the length or -EMSGSIZE when it does not fit into SIZE. */
 ssize_t worker_start_encode(
 	const struct worker_start *start, uint32_t instance, void *data, size_t size);
-/* Decodes START in place; strings stay in DATA. Returns 0 or -EBADMSG. */
+/* Decodes START in place; strings stay in DATA. Returns 0, or -EBADMSG, and *RET_START
+ * is undefined. Touches no more of the struct than the message fills: it is large. */
 int worker_start_decode(
 	const void *data, size_t length, struct worker_start *ret_start, struct error *error);
 

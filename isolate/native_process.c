@@ -120,13 +120,13 @@ static engine_value *string_list(struct engine *engine, const char *const *list,
 	return array;
 }
 
-/* startInfo(): [entry, arguments, environment] of START. */
+/* startInfo(): [entry, arguments, environment] of START; in the zygote, which has none,
+ * empty ones. */
 static engine_value *start_info(struct engine *engine, struct engine_call *call)
 {
 	(void)call;
-	const struct worker_start *start = runtime.start;
-	if (!start)
-		return NULL;
+	static const struct worker_start nothing = {.entry = "main.js"};
+	const struct worker_start *start = runtime.start ? runtime.start : &nothing;
 	engine_value *items[] = {
 		engine_string(engine, start->entry),
 		string_list(engine, start->arguments, start->argument_count),

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,7 +174,7 @@ static engine_value *hook_call(engine_ref *hook, engine_value *const *arguments,
 
 static void import_entry(void)
 {
-	char specifier[WORKER_STRING_MAX + 4];
+	char specifier[PATH_MAX];
 	engine_value *promise, *namespace;
 	snprintf(specifier, sizeof specifier, "./%s", start.entry);
 	if (engine_module_import(runtime.engine, specifier, &promise, &namespace) < 0) {

@@ -1,6 +1,8 @@
 /* The heap's limit, termination, and the numbers about memory. */
 #include "isolate/engine/internal.h"
 
+#include <v8-profiler.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -144,7 +146,26 @@ void engine_collect_garbage(struct engine *engine)
 	tables_destroy_dead(engine);
 }
 
+namespace
+{
+class Nothing : public v8::QueryObjectPredicate
+{
+      public:
+	bool Filter(v8::Local<v8::Object>) override
+	{
+		return false;
+	}
+};
+} // namespace
+
 void engine_low_memory(struct engine *engine)
 {
 	engine_collect_garbage(engine);
+	/* V8 sweeps its pages when it next wants room in them: every child of a fork would,
+	 * each in copies of its own. Whoever walks the heap has it swept before. */
+	v8::HandleScope scope(engine->isolate);
+	Nothing nothing;
+	std::vector<v8::Global<v8::Object>> none;
+	engine->isolate->GetHeapProfiler()->QueryObjects(context_of(engine), &nothing, &none);
+	engine_run_tasks(engine);
 }
