@@ -221,15 +221,6 @@ static void lists_that_are_too_long_are_refused(void **state)
 	assert_int_equal(worker_start_decode(data, length, &got, &error), 0);
 }
 
-static void a_refused_start_leaves_the_result_alone(void **state)
-{
-	(void)state;
-	struct worker_start *got = example();
-	struct error error;
-	assert_int_equal(worker_start_decode("x", 1, got, &error), -EBADMSG);
-	assert_string_equal(got->tenant, "shop");
-}
-
 static void a_report_carries_its_text_and_is_cut_when_long(void **state)
 {
 	(void)state;
@@ -275,7 +266,6 @@ int main(void)
 		cmocka_unit_test(every_cut_and_addition_of_a_start_is_refused),
 		cmocka_unit_test(a_start_with_impossible_values_is_refused),
 		cmocka_unit_test(lists_that_are_too_long_are_refused),
-		cmocka_unit_test(a_refused_start_leaves_the_result_alone),
 		cmocka_unit_test(a_report_carries_its_text_and_is_cut_when_long),
 		cmocka_unit_test(a_report_without_a_terminated_text_has_none),
 	};
