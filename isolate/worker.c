@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /* Where the descriptors of START end up. */
@@ -105,6 +106,14 @@ static int place_fds(int *fds, size_t count, struct error *error)
 	return 0;
 }
 
+/* What ps and top show of it. */
+static void name_process(void)
+{
+	char name[16];
+	snprintf(name, sizeof name, "t:%.13s", start.tenant);
+	prctl(PR_SET_NAME, name);
+}
+
 static int map_stats(struct error *error)
 {
 	void *page = mmap(NULL, sizeof(struct worker_stats), PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -146,6 +155,8 @@ static size_t become_tenant(const struct sandbox_filter *filter)
 		result = place_fds(fds, count, &error);
 	if (result == 0)
 		result = map_stats(&error);
+	if (result == 0)
+		name_process();
 	if (result == 0)
 		result = enter_sandbox(fds[WORKER_FD_RELEASE], count - WORKER_FD_LISTENERS, &error);
 	/* The loop is made behind the filter: libuv must find io_uring refused. */
@@ -221,6 +232,8 @@ static void serve(size_t listeners, engine_value *environment)
 		runtime_exit(WORKER_REASON_BOOT, 1, error.message);
 	}
 	runtime_tick();
+	/* A service lives until it is told to stop, also one that was granted no listener. */
+	uv_ref((uv_handle_t *)&channel_poll);
 	/* Who already waits in the listen queue is accepted, read and served first: telling the supervisor
 	 * wakes it, on this core if there is but one. */
 	for (int turn = 0; turn < FIRST_TURNS; turn++)

@@ -250,6 +250,27 @@ class ServeTest(TenantdTest):
         self.assertGreater(status["backoff_ms"], 0)
         self.assertEqual(status["last_exit"]["exit_code"], 3)
 
+    def test_a_service_without_a_listener_lives_on(self):
+        path = self.write("main.js", "console.log('up'); export default { fetch() {} };")
+        done = self.daemon.ctl("deploy", "quiet", path, "--policy", self.policy())
+        self.addCleanup(self.daemon.ctl, "remove", "quiet", "-y")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        time.sleep(0.3)
+        status = self.daemon.status("quiet")
+        self.assertEqual((status["state"], status["restarts"]), ("running", 0))
+        with open(f"/proc/{status['pid']}/comm") as file:
+            self.assertEqual(file.read(), "t:quiet\n")
+
+    def test_no_two_workers_share_a_namespace(self):
+        path = self.write("main.js", "export default { fetch: () => new Response() };")
+        pids = [os.getpid(), self.daemon.process.pid]
+        for name in ("ns1", "ns2", "ns3"):
+            self.deploy(name, path)
+            pids.append(self.daemon.status(name)["pid"])
+        for kind in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup"):
+            links = [os.readlink(f"/proc/{pid}/ns/{kind}") for pid in pids[1:]]
+            self.assertEqual(len(set(links)), 4, (kind, links))
+
     def test_unix_listener(self):
         path = self.write("main.js", "export default { fetch: () => new Response('unix') };")
         address = self.folder + "/http.sock"
