@@ -2,45 +2,48 @@
 # prepared first, and kept in build/ until its recipe changes.
 SHELL := /bin/bash
 PRESET ?= release
-BUILD := build/$(PRESET)
-NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 
-.PHONY: all run test bench asan format clean
+ifneq ($(shell id -u),0)
+$(error tenantd: needs root, to make the userland and to confine tenants)
+endif
+
+.PHONY: all run test bench asan fuzz format clean
 .DELETE_ON_ERROR:
 
 all: build/tenantctl build/examples/hono/main.js
 
 run: all
-	tools/run
+	@tools/run
 
 test: all asan
-	tools/test
+	@tools/test
 
 bench: all
-	tools/bench
+	@tools/bench
 
 asan: isolate/js/node_modules/.ready
-	tools/build asan
+	@tools/build asan
 
 build/tenantctl: tools/tenantctl-host build
-	install -m 755 $< $@
+	@install -m 755 $< $@
 
 # CMake and Ninja know best what is out of date.
 .PHONY: build
 build: isolate/js/node_modules/.ready
-	tools/build $(PRESET)
+	@tools/build $(PRESET)
 
 %/node_modules/.ready: %/package-lock.json
-	tools/require-npm
-	cd $* && $(NPM_CI)
-	touch $@
+	@tools/npm-packages $*
 
 build/examples/hono/main.js: docs/examples/hono/main.js docs/examples/hono/node_modules/.ready
-	tools/userland esbuild $< --bundle --format=esm --platform=neutral \
+	@tools/userland esbuild $< --bundle --format=esm --platform=neutral \
 		--main-fields=module,main --conditions=worker,import --log-level=warning --outfile=$@
 
+fuzz: isolate/js/node_modules/.ready
+	@tools/fuzz
+
 format:
-	tools/userland bash -c 'git ls-files "*.[ch]" "*.cc" | xargs clang-format -i'
+	@tools/userland bash -c 'git ls-files "*.[ch]" "*.cc" | xargs clang-format -i'
 
 clean:
-	rm -rf build/release build/debug build/asan build/fuzz build/examples build/tenantctl
+	@rm -rf build/release build/debug build/asan build/fuzz build/examples build/tenantctl

@@ -36,6 +36,23 @@ static bool is_dangerous(uint32_t point)
 		(point >= 0x2066 && point <= 0x2069) || point == 0xFEFF;
 }
 
+/* Escapes the quotes of TEXT where it is: a quoted value must not end before its end. */
+static void escape_quotes(char *text, size_t size)
+{
+	size_t length = strlen(text);
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] != '"')
+			continue;
+		if (length + 2 > size) {
+			text[i] = '\0'; /* cut before it */
+			return;
+		}
+		memmove(text + i + 1, text + i, length + 1 - i);
+		text[i++] = '\\';
+		length++;
+	}
+}
+
 size_t escape_line(char *target, size_t size, const char *source, size_t length, int keep_tab)
 {
 	const unsigned char *s = (const unsigned char *)source;
@@ -76,5 +93,6 @@ const char *escape_for_log(const char *source)
 	static unsigned next;
 	char *buffer = buffers[next++ % 4];
 	escape_line(buffer, sizeof buffers[0], source, strlen(source), 0);
+	escape_quotes(buffer, sizeof buffers[0]);
 	return buffer;
 }

@@ -12,6 +12,6 @@
  * Returns the length written. An escape takes at most 10 bytes for 1-3 of source. */
 size_t escape_line(char *target, size_t size, const char *source, size_t length, int keep_tab);
 
-/* As escape_line for a NUL-terminated string, into one of a few static buffers of
- * 512 bytes: for use as an argument of log_* only. Not for several threads. */
+/* As escape_line for a NUL-terminated string, double quotes as \" too, into one of a few
+ * static buffers of 512 bytes: for use as an argument of log_* only. Not for several threads. */
 const char *escape_for_log(const char *source);

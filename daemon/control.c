@@ -300,7 +300,9 @@ static void handle_message(struct control_connection *connection, const char *da
 	json_error_t json_error;
 	json_t *message = json_loadb(data, length, JSON_REJECT_DUPLICATES, &json_error);
 	connection->entered++;
-	if (!json_is_object(message))
+	if (connection->busy && !json_is_object(message))
+		connection->closed = true; /* an answer would be taken for the request's */
+	else if (!json_is_object(message))
 		control_fail(connection, "invalid", CONTROL_EXIT_USAGE,
 			"a request that is not a JSON object: %s",
 			message ? "another kind of value" : escape_for_log(json_error.text));
@@ -334,7 +336,8 @@ static int connection_ready(sd_event_source *source, int fd, uint32_t events, vo
 	ssize_t length = message_receive(fd, buffer, sizeof buffer, fds, &fd_count, MSG_DONTWAIT);
 	if (length == -EAGAIN)
 		return 0;
-	if (length == -EMSGSIZE) {
+	/* While a request is under way, who handles it must learn of the end: below. */
+	if (length == -EMSGSIZE && !connection->busy) {
 		control_fail(connection, "invalid", CONTROL_EXIT_USAGE,
 			"a request of more than %d bytes, or with more descriptors than it may "
 			"have "
@@ -444,7 +447,13 @@ static int bind_socket(const char *path, struct error *error)
 	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN)
 		return error_set(error, EADDRINUSE,
 			"another daemon listens on %s: stop it, or use another --socket", path);
-	if (errno == ECONNREFUSED && unlink(path) < 0)
+	/* Any other kind of file refuses connections too, and is not ours to remove. */
+	struct stat status;
+	const bool stale = errno == ECONNREFUSED && lstat(path, &status) == 0;
+	if (stale && !S_ISSOCK(status.st_mode))
+		return error_set(error, EEXIST,
+			"%s is there, and no socket: use another --socket", path);
+	if (stale && unlink(path) < 0)
 		return error_errno(error, errno, "cannot remove the stale socket %s", path);
 	close_fd(&fd);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -432,6 +432,15 @@ int instance_prepare(struct factory *factory, const struct instance_events *even
 	return new_instance(factory, false, -1, events, data, ret_instance, error);
 }
 
+/* 0: none. A script may compute for as long as it likes, where nobody says otherwise. */
+static uint32_t turn_cpu_ms(const struct instance_spec *spec)
+{
+	const struct policy_limits *limits = &spec->policy->limits;
+	if (spec->mode == WORKER_MODE_SCRIPT && !limits->request.cpu_named)
+		return 0;
+	return (uint32_t)limits->request.cpu_ms;
+}
+
 /* Everything between the fork's request and the end of START runs while the zygote
  * forks: the worker waits for START, so limits and mounts are there in time. */
 static int start_with(
@@ -441,7 +450,7 @@ static int start_with(
 	snprintf(instance->release, sizeof instance->release, "%s", spec->release);
 	instance->mode = spec->mode;
 	instance->log = spec->log;
-	instance->turn_cpu_ms = (uint32_t)spec->policy->limits.request.cpu_ms;
+	instance->turn_cpu_ms = turn_cpu_ms(spec);
 	instance->limits = (struct cgroup_limits){
 		.memory_bytes = spec->policy->limits.memory_bytes,
 		.cpu_percent = (uint32_t)spec->policy->limits.cpu_percent,

@@ -185,6 +185,8 @@ int main(int argc, char **argv)
 	result = supervisor_start(&supervisor, &options, &error);
 	if (result == 0)
 		result = supervisor_run(&supervisor, &error);
+	else if (result == -ECANCELED && supervisor.stopping)
+		result = 0; /* Told to end before it was ready, and does. */
 	if (result < 0)
 		log_error("%s", error.message);
 	supervisor_finish(&supervisor);

@@ -258,7 +258,8 @@ static void begin_stop(struct supervisor *supervisor)
 {
 	uint64_t grace_ms = 5000;
 	supervisor->stopping = true;
-	control_set_stopping(supervisor->control);
+	if (supervisor->control) /* not there yet when told so while starting */
+		control_set_stopping(supervisor->control);
 	notify_stopping();
 	log_info("event=stopping tenants=%zu", supervisor->tenant_count);
 	for (size_t i = supervisor->tenant_count; i > 0; i--) {
@@ -283,7 +284,8 @@ void supervisor_stop(struct supervisor *supervisor)
 
 void supervisor_reload(struct supervisor *supervisor)
 {
-	if (supervisor->stopping)
+	/* While it starts, policies are yet to be read, and it is not ready. */
+	if (supervisor->stopping || supervisor->control == NULL)
 		return;
 	notify_reloading();
 	log_info("event=reloading");

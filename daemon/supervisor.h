@@ -48,7 +48,8 @@ struct supervisor {
 	sd_event_source *stop_deadline;
 };
 
-/* The start, in its order. ERROR says in one sentence what is missing. */
+/* The start, in its order. ERROR says in one sentence what is missing. -ECANCELED when
+ * it was told to end meanwhile. */
 int supervisor_start(
 	struct supervisor *supervisor, const struct options *options, struct error *error);
 /* Serves until it is told to end; all tenants have ended then. */

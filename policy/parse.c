@@ -270,6 +270,16 @@ static void check_jit(struct document *document, struct policy *policy)
 	policy->allow_wasm = false;
 }
 
+/* The default would end a script that only computes: a script has the limit only where
+ * the file asks for it. */
+static void note_cpu(const struct document *document, struct policy *policy)
+{
+	struct field field = document_root(document);
+	field = document_member(document, field, "limits");
+	field = document_member(document, field, "request");
+	policy->limits.request.cpu_named = document_member(document, field, "cpu").value != NULL;
+}
+
 int policy_parse(const char *text, size_t length, const char *file_name, struct policy **ret,
 	struct error *error)
 {
@@ -287,6 +297,7 @@ int policy_parse(const char *text, size_t length, const char *file_name, struct 
 			document_problem(
 				&document, root, "the version is missing: add \"version\": 1");
 		check_jit(&document, policy);
+		note_cpu(&document, policy);
 		support_check(&document, policy);
 	}
 	int result = document_close(&document, error);

@@ -83,6 +83,7 @@ struct policy_limits {
 	uint64_t tmp_bytes;   /* of /tmp; 0: there is none */
 	struct {
 		uint64_t cpu_ms;
+		bool cpu_named; /* by the file; else cpu_ms is the default, for servers */
 		uint64_t time_ms;
 		uint64_t body_bytes;
 		uint64_t concurrent;

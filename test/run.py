@@ -22,9 +22,10 @@ INTEGRATION = os.path.join(ROOT, "test", "integration")
 # kernel there, not the whole suite.
 VM_PROGRAMS = ("sandbox_test", "seccomp_test", "sandbox_attack_test", "cgroup_test")
 VM_PATTERNS = (
-    "KillTest", "StopTest", "EscapeTest", "test_output_and_exit_code", "test_the_heap_limit",
-    "test_wasm_memory", "test_a_busy_loop_ends", "ServeTest.test_memory_over_the_limit",
-    "ServeTest.test_deploy_with_the_default", "test_random_values",
+    "SystemdTest", "KillTest", "StopTest", "EscapeTest", "test_output_and_exit_code",
+    "test_the_heap_limit", "test_wasm_memory", "test_a_busy_loop_ends",
+    "ServeTest.test_memory_over_the_limit", "ServeTest.test_deploy_with_the_default",
+    "test_random_values",
 )
 
 
@@ -86,6 +87,7 @@ def main():
     elif part == "integration":
         integration(arguments, counts)
     else:
+        os.environ["TENANTD_TEST_SLOW"] = "5"
         programs(counts)
         integration(VM_PATTERNS, counts)
     print(f"{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped")

@@ -34,6 +34,13 @@ class BadReleaseTest(TenantdTest):
         self.refuse("SyntaxError", "bad.js:2", source="const a = 1;\nconst = 2;\n")
         self.assertIn("SyntaxError", self.daemon.log())
 
+    def test_an_error_cannot_forge_fields_of_the_log(self):
+        self.refuse("forged", source="throw new Error('a\\n\" event=forged tenant=\"other');" + GOOD)
+        lines = [line for line in self.daemon.log().splitlines() if "forged" in line]
+        self.assertTrue(lines)
+        for line in lines:
+            self.assertIn('\\" event=forged tenant=\\"other', line)
+
     def test_a_missing_module(self):
         self.refuse("ERR_MODULE_NOT_FOUND", "/app/nothing.js", "bad.js",
                     source="import './nothing.js';" + GOOD)

@@ -17,15 +17,18 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("TENANTD_BUILD", os.path.join(ROOT, "build", "release"))
 EXAMPLES = os.path.join(ROOT, "docs", "examples")
+# How many times longer than here everything may take: in an emulated machine (run.py vm).
+SLOW = float(os.environ.get("TENANTD_TEST_SLOW", "1"))
 
 
 def wait_until(condition, seconds=10, what="the condition"):
+    seconds *= SLOW
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
+        time.sleep(0.02 * SLOW)
     raise AssertionError(f"{what} did not come true within {seconds} s")
 
 
@@ -37,7 +40,7 @@ def free_port():
 
 def request(port, path="/", method="GET", headers=(), body=b"", timeout=10):
     """One request on a connection of its own. Returns (status, headers, body)."""
-    with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout * SLOW) as connection:
         lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers]
         if body:
             lines.append(f"Content-Length: {len(body)}")
@@ -89,7 +92,7 @@ class Daemon:
                 [os.path.join(BUILD, "tenantd"), "--state", self.state, "--policy-dir",
                  self.policies, "--socket", self.socket, *self.options],
                 stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 20 * SLOW
         while self.ctl("list").returncode != 0:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError("tenantd did not start:\n" + self.log())
@@ -102,7 +105,7 @@ class Daemon:
     def ctl(self, *arguments, stdin=subprocess.DEVNULL, timeout=60):
         return subprocess.run(
             [os.path.join(BUILD, "tenantctl"), "--socket", self.socket, *arguments],
-            capture_output=True, text=True, timeout=timeout, stdin=stdin, errors="replace")
+            capture_output=True, text=True, timeout=timeout * SLOW, stdin=stdin, errors="replace")
 
     def json(self, *arguments):
         done = self.ctl(*arguments, "--json")
@@ -116,7 +119,7 @@ class Daemon:
     def stop(self, sig=signal.SIGTERM):
         if self.process.poll() is None:
             self.process.send_signal(sig)
-        return self.process.wait(40)
+        return self.process.wait(40 * SLOW)
 
     def close(self):
         try:

@@ -3,10 +3,11 @@
 import glob
 import os
 import signal
+import subprocess
 import time
 import unittest
 
-from harness import Daemon, TenantdTest, request, wait_until
+from harness import BUILD, Daemon, TenantdTest, request, wait_until
 
 HELLO = "export default { fetch: () => new Response('hello') };"
 
@@ -140,6 +141,30 @@ class StopTest(TenantdTest):
             thread.join()
             self.assertEqual(answers[0][::2], (200, b"slow"))
             self.assertEqual(answers[0][1].get("connection"), "close")
+        finally:
+            daemon.close()
+
+    def test_sigterm_while_it_starts(self):
+        """At every moment of the start: a clean end, or the signal's own before there is
+        anything to clean up. Never a crash, never a failure, never a process left."""
+        daemon = Daemon()
+        try:
+            path = self.write("main.js", HELLO)
+            self.assertEqual(daemon.ctl("deploy", "early", path).returncode, 0)
+            self.assertEqual(daemon.stop(), 0)
+            ends = set()
+            for step in range(16):
+                with open(daemon.log_path, "w") as log:
+                    daemon.process = subprocess.Popen(
+                        [os.path.join(BUILD, "tenantd"), "--state", daemon.state, "--policy-dir",
+                         daemon.policies, "--socket", daemon.socket],
+                        stdout=log, stderr=log, start_new_session=True)
+                time.sleep(step * 0.015)
+                children = children_of(daemon.process.pid)
+                ends.add(code := daemon.stop())
+                self.assertIn(code, (0, -signal.SIGTERM), daemon.log())
+                wait_until(lambda: not any(alive(child) for child in children))
+            self.assertIn(0, ends)
         finally:
             daemon.close()
 

@@ -141,6 +141,14 @@ class RunTest(TenantdTest):
         self.assertIn("limits.request.cpu", done.stderr)
         self.assertLess(time.monotonic() - started, 30)
 
+    def test_a_script_may_compute_for_as_long_as_no_policy_says_how_long(self):
+        busy = ("setTimeout(() => { const end = Date.now() + 1500; while (Date.now() < end);"
+                " console.log('done'); }, 1)")
+        done = self.run_script(busy)
+        self.assertEqual((done.stdout, done.returncode), ("done\n", 0), done.stderr)
+        done = self.run_script(busy, "--policy", self.policy(limits={"request": {"time": "1s"}}))
+        self.assertEqual((done.stdout, done.returncode), ("done\n", 0), done.stderr)
+
     def test_endless_microtasks_end_at_the_cpu_limit(self):
         policy = self.policy(limits={"request": {"cpu": "100ms"}})
         done = self.run_script(

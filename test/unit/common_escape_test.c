@@ -104,6 +104,19 @@ static void several_can_stand_in_one_line_of_the_log(void **state)
 	assert_string_equal(d, "d");
 }
 
+/* Or text could end the value that it stands in, and write fields of its own. */
+static void a_value_of_the_log_cannot_be_ended_early(void **state)
+{
+	char longest[600];
+	(void)state;
+	assert_string_equal(escape_for_log("a\" b=\"c\\\""), "a\\\" b=\\\"c\\\\\\\"");
+	memset(longest, '"', sizeof longest - 1);
+	longest[sizeof longest - 1] = '\0';
+	const char *escaped = escape_for_log(longest);
+	assert_true(strlen(escaped) < 512 && strlen(escaped) % 2 == 0);
+	assert_int_equal(escaped[strlen(escaped) - 1], '"');
+}
+
 /* Whatever goes in: what comes out holds nothing dangerous. */
 static void nothing_dangerous_comes_out(void **state)
 {
@@ -135,6 +148,7 @@ int main(void)
 		cmocka_unit_test(bytes_that_are_no_utf8_are_escaped_one_by_one),
 		cmocka_unit_test(it_is_cut_at_a_whole_escape),
 		cmocka_unit_test(several_can_stand_in_one_line_of_the_log),
+		cmocka_unit_test(a_value_of_the_log_cannot_be_ended_early),
 		cmocka_unit_test(nothing_dangerous_comes_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

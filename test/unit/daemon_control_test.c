@@ -265,6 +265,34 @@ static void test_a_message_out_of_turn_ends_the_connection(void **unused)
 	assert_int_equal(held_closed, 1);
 }
 
+/* Whoever holds the connection would go on to use it after it was freed. */
+static void test_nonsense_out_of_turn_tells_who_holds_the_connection(void **unused)
+{
+	(void)unused;
+	static char long_text[CONTROL_LENGTH_MAX + 1];
+	memset(long_text, ' ', sizeof long_text - 1);
+	const struct {
+		const char *text;
+		size_t length;
+	} nonsense[] = {{"[", 1}, {"[1]", 3}, {long_text, sizeof long_text}};
+	for (size_t i = 0; i < ARRAY_LENGTH(nonsense); i++) {
+		cleanup_close int client = connect_client();
+		held_closed = 0;
+		ask(client, "{\"verb\":\"hold\",\"talk\":true}");
+		turn_loop(20);
+		assert_non_null(held);
+		/* Larger than what message_send lets out. */
+		assert_int_equal(setsockopt(client, SOL_SOCKET, SO_SNDBUFFORCE,
+					 &(int){4 * CONTROL_LENGTH_MAX}, sizeof(int)),
+			0);
+		assert_true(send(client, nonsense[i].text, nonsense[i].length, 0) > 0);
+		turn_loop(20);
+		assert_int_equal(held_closed, 1);
+		assert_null(held);
+		assert_string_equal(receive(client), "");
+	}
+}
+
 static void test_a_client_that_does_not_read_is_bounded(void **unused)
 {
 	(void)unused;
@@ -370,6 +398,7 @@ int main(void)
 		CONTROL_TEST(test_a_deadline_ends_the_wait),
 		CONTROL_TEST(test_a_client_that_leaves_is_noticed),
 		CONTROL_TEST(test_a_message_out_of_turn_ends_the_connection),
+		CONTROL_TEST(test_nonsense_out_of_turn_tells_who_holds_the_connection),
 		CONTROL_TEST(test_a_client_that_does_not_read_is_bounded),
 		CONTROL_TEST(test_connections_are_bounded),
 		CONTROL_TEST(test_stopping_refuses_what_begins_something),

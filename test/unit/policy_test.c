@@ -56,6 +56,26 @@ static void an_empty_policy_grants_nothing(void **state)
 	policy_free(policy);
 }
 
+static void whether_the_cpu_limit_of_a_turn_was_named_is_known(void **state)
+{
+	static const struct {
+		const char *text;
+		bool named;
+	} cases[] = {
+		{"{\"version\": 1}", false},
+		{"{\"version\": 1, \"limits\": {\"cpu\": \"50%\"}}", false},
+		{"{\"version\": 1, \"limits\": {\"request\": {\"time\": \"1s\"}}}", false},
+		{"{\"version\": 1, \"limits\": {\"request\": {\"cpu\": \"500ms\"}}}", true},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct policy *policy = parse(cases[i].text);
+		assert_int_equal(policy->limits.request.cpu_named, cases[i].named);
+		assert_int_equal(policy->limits.request.cpu_ms, 500);
+		policy_free(policy);
+	}
+}
+
 static void a_refused_policy_leaves_the_result_alone(void **state)
 {
 	(void)state;
@@ -439,6 +459,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_default_grants_one_free_loopback_port_and_no_more),
 		cmocka_unit_test(an_empty_policy_grants_nothing),
+		cmocka_unit_test(whether_the_cpu_limit_of_a_turn_was_named_is_known),
 		cmocka_unit_test(a_refused_policy_leaves_the_result_alone),
 		cmocka_unit_test(a_file_over_one_mebibyte_is_refused),
 		cmocka_unit_test(variables_have_a_size_each_and_in_all),
