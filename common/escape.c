@@ -32,25 +32,8 @@ static size_t decode(const unsigned char *s, size_t length, uint32_t *ret_point)
 static bool is_dangerous(uint32_t point)
 {
 	return point < 0x20 || (point >= 0x7F && point <= 0x9F) || point == 0x061C ||
-		point == 0x200E || point == 0x200F || (point >= 0x2028 && point <= 0x202E) ||
-		(point >= 0x2066 && point <= 0x2069) || point == 0xFEFF;
-}
-
-/* Escapes the quotes of TEXT where it is: a quoted value must not end before its end. */
-static void escape_quotes(char *text, size_t size)
-{
-	size_t length = strlen(text);
-	for (size_t i = 0; i < length; i++) {
-		if (text[i] != '"')
-			continue;
-		if (length + 2 > size) {
-			text[i] = '\0'; /* cut before it */
-			return;
-		}
-		memmove(text + i + 1, text + i, length + 1 - i);
-		text[i++] = '\\';
-		length++;
-	}
+	       point == 0x200E || point == 0x200F || (point >= 0x2028 && point <= 0x202E) ||
+	       (point >= 0x2066 && point <= 0x2069) || point == 0xFEFF;
 }
 
 size_t escape_line(char *target, size_t size, const char *source, size_t length, int keep_tab)
@@ -70,8 +53,8 @@ size_t escape_line(char *target, size_t size, const char *source, size_t length,
 		} else if (point == '\\') {
 			piece_length = (size_t)snprintf(piece, sizeof piece, "\\\\");
 		} else if (is_dangerous(point) && !(point == '\t' && keep_tab)) {
-			piece_length = (size_t)snprintf(piece, sizeof piece,
-				point < 0x80 ? "\\x%02x" : "\\u{%x}", point);
+			piece_length = (size_t)snprintf(
+				piece, sizeof piece, point < 0x80 ? "\\x%02x" : "\\u{%x}", point);
 		} else {
 			memcpy(piece, s, used);
 			piece_length = used;
@@ -92,7 +75,17 @@ const char *escape_for_log(const char *source)
 	static char buffers[4][512];
 	static unsigned next;
 	char *buffer = buffers[next++ % 4];
-	escape_line(buffer, sizeof buffers[0], source, strlen(source), 0);
-	escape_quotes(buffer, sizeof buffers[0]);
-	return buffer;
+	const size_t size = sizeof buffers[0];
+	size_t out = 0;
+	/* From quote to quote, while the longest escape and a quote have room. */
+	for (;;) {
+		size_t part = strcspn(source, "\"");
+		out += escape_line(buffer + out, size - out, source, part, 0);
+		source += part;
+		if (*source == '\0' || size - out < 16)
+			return buffer;
+		memcpy(buffer + out, "\\\"", sizeof "\\\"");
+		out += 2;
+		source++;
+	}
 }

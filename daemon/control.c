@@ -451,8 +451,8 @@ static int bind_socket(const char *path, struct error *error)
 	struct stat status;
 	const bool stale = errno == ECONNREFUSED && lstat(path, &status) == 0;
 	if (stale && !S_ISSOCK(status.st_mode))
-		return error_set(error, EEXIST,
-			"%s is there, and no socket: use another --socket", path);
+		return error_set(
+			error, EEXIST, "%s is there, and no socket: use another --socket", path);
 	if (stale && unlink(path) < 0)
 		return error_errno(error, errno, "cannot remove the stale socket %s", path);
 	close_fd(&fd);

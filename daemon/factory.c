@@ -121,6 +121,11 @@ uint32_t factory_uid(const struct factory *factory, uint32_t slot)
 	return factory->uid_base + slot * FACTORY_IDS_PER_SLOT;
 }
 
+uint32_t factory_uid_count(const struct factory *factory)
+{
+	return factory->slots * FACTORY_IDS_PER_SLOT;
+}
+
 int64_t factory_take_spare(struct factory *factory)
 {
 	for (uint32_t i = 0; i < FACTORY_SPARE_SLOTS; i++) {

@@ -14,7 +14,7 @@
 #include <systemd/sd-event.h>
 
 #define FACTORY_IDS_PER_SLOT 2   /* inside: 0, root of the namespace, and 1, the tenant */
-#define FACTORY_SPARE_SLOTS 1024 /* for workers that belong to no tenant yet, or to a run */
+#define FACTORY_SPARE_SLOTS 1024 /* for workers that belong to no tenant, but to a run */
 #define FACTORY_UID_INSIDE 1
 
 struct stock;
@@ -55,6 +55,8 @@ struct zygote *factory_zygote(struct factory *factory, bool jitless, struct erro
 uint32_t factory_tenant_slots(const struct factory *factory);
 /* First host id of a slot. */
 uint32_t factory_uid(const struct factory *factory, uint32_t slot);
+/* All host ids, from factory->uid_base on. */
+uint32_t factory_uid_count(const struct factory *factory);
 /* A slot for a worker without tenant, or -EUSERS; and back. */
 int64_t factory_take_spare(struct factory *factory);
 void factory_give_spare(struct factory *factory, int64_t slot);

@@ -279,6 +279,8 @@ static void spawned(void *data, int result, pid_t pid, int pidfd, const char *me
 	instance->pid = pid;
 	instance->pidfd = pidfd;
 	instance->start = start_message_free(instance->start);
+	if (instance->channel_source)
+		sd_event_source_set_enabled(instance->channel_source, SD_EVENT_ON);
 	result = sd_event_add_io(instance->factory->event, &instance->exit_source, pidfd, EPOLLIN,
 		process_exited, instance);
 	if (result < 0) {
@@ -299,8 +301,8 @@ static int request_worker(struct instance *instance, struct error *error)
 	}
 	struct zygote_request request = {
 		.instance = instance->id,
-		.uid_base = instance->uid - FACTORY_UID_INSIDE,
-		.uid_count = FACTORY_IDS_PER_SLOT,
+		.uid_base = instance->uid_first,
+		.uid_count = instance->uid_count,
 		.channel = take_fd(&instance->peer),
 		.cgroup_v2 = cgroup_v2_folder(instance->cgroup),
 		.spawned = spawned,
@@ -329,6 +331,9 @@ static int open_channel(struct instance *instance, struct error *error)
 		return error_errno(error, result, "cannot watch a worker's channel");
 	/* Before its death: last words come first. */
 	sd_event_source_set_priority(instance->channel_source, -10);
+	/* What the worker says waits until the zygote has said which process it is: their
+	 * messages take different ways. */
+	sd_event_source_set_enabled(instance->channel_source, SD_EVENT_OFF);
 	return 0;
 }
 
@@ -386,8 +391,32 @@ static int check_descriptors(const struct factory *factory, struct error *error)
 	return 0;
 }
 
-/* An instance with its group and channel, whose worker has been asked for. */
-static int new_instance(struct factory *factory, bool jitless, int64_t slot,
+/* Makes the worker that of SLOT, or of a spare one when that is negative. */
+static int take_uid(struct instance *instance, int64_t slot, struct error *error)
+{
+	struct factory *factory = instance->factory;
+	if (slot < 0)
+		slot = instance->spare_slot = factory_take_spare(factory);
+	if (slot < 0)
+		return error_set(error, EUSERS, "no user id is free for another worker");
+	instance->uid = factory_uid(factory, (uint32_t)slot) + FACTORY_UID_INSIDE;
+	return 0;
+}
+
+/* Only its own ids are mapped into a worker whose tenant is known. A stock worker can
+ * become any tenant's: the map is written once, when it is forked. What has no
+ * capabilities cannot use the others, and nothing of theirs is within its reach. */
+static void map_uids(struct instance *instance)
+{
+	const bool known = instance->uid > 0;
+	instance->uid_first =
+		known ? instance->uid - FACTORY_UID_INSIDE : instance->factory->uid_base;
+	instance->uid_count = known ? FACTORY_IDS_PER_SLOT : factory_uid_count(instance->factory);
+}
+
+/* An instance with its group and channel, whose worker has been asked for. SPEC is NULL
+ * for the stock. */
+static int new_instance(struct factory *factory, const struct instance_spec *spec,
 	const struct instance_events *events, void *data, struct instance **ret_instance,
 	struct error *error)
 {
@@ -405,13 +434,12 @@ static int new_instance(struct factory *factory, bool jitless, int64_t slot,
 	instance->channel = instance->peer = instance->pidfd = -1;
 	instance->id = ++factory->last_instance ? factory->last_instance : ++factory->last_instance;
 	instance->stage = INSTANCE_STOCK;
-	instance->jitless = jitless;
+	instance->jitless = spec && !spec->policy->allow_jit;
 	instance->started_ns = clock_ns();
-	instance->spare_slot = slot < 0 ? factory_take_spare(factory) : -1;
-	if (slot < 0 && instance->spare_slot < 0)
-		result = error_set(error, EUSERS, "no user id is free for another worker");
-	instance->uid = FACTORY_UID_INSIDE +
-			factory_uid(factory, (uint32_t)(slot < 0 ? instance->spare_slot : slot));
+	instance->spare_slot = -1;
+	if (spec)
+		result = take_uid(instance, spec->uid_slot, error);
+	map_uids(instance);
 	if (result == 0)
 		result = factory_take_cgroup(factory, &instance->cgroup, error);
 	if (result == 0)
@@ -429,7 +457,7 @@ static int new_instance(struct factory *factory, bool jitless, int64_t slot,
 int instance_prepare(struct factory *factory, const struct instance_events *events, void *data,
 	struct instance **ret_instance, struct error *error)
 {
-	return new_instance(factory, false, -1, events, data, ret_instance, error);
+	return new_instance(factory, NULL, events, data, ret_instance, error);
 }
 
 /* 0: none. A script may compute for as long as it likes, where nobody says otherwise. */
@@ -483,7 +511,10 @@ static struct instance *start_from_stock(struct factory *factory, const struct i
 	instance->events = events;
 	instance->data = data;
 	instance->started_ns = clock_ns();
-	return start_with(instance, spec, &error) < 0 ? instance_free(instance) : instance;
+	int result = take_uid(instance, spec->uid_slot, &error);
+	if (result == 0)
+		result = start_with(instance, spec, &error);
+	return result < 0 ? instance_free(instance) : instance;
 }
 
 int instance_start(struct factory *factory, const struct instance_spec *spec,
@@ -497,7 +528,7 @@ int instance_start(struct factory *factory, const struct instance_spec *spec,
 		*ret_instance = instance;
 		return 0;
 	}
-	int result = new_instance(factory, jitless, spec->uid_slot, events, data, &instance, error);
+	int result = new_instance(factory, spec, events, data, &instance, error);
 	if (result < 0)
 		return result;
 	result = start_with(instance, spec, error);

@@ -89,7 +89,7 @@ struct instance {
 	char tenant[64];
 	char release[72];
 	pid_t pid;
-	uint32_t uid; /* on the host */
+	uint32_t uid; /* on the host; 0: not known yet, of a stock worker */
 	uint64_t started_ns, ready_ns;
 	uint32_t turn_cpu_ms;
 	struct instance_end end;
@@ -104,7 +104,8 @@ struct instance {
 	bool spawning, retried;
 	enum end_reason kill_reason;
 	char kill_message[256];
-	int64_t spare_slot; /* -1: none */
+	uint32_t uid_first, uid_count; /* host ids that are mapped into it, as 0… */
+	int64_t spare_slot;            /* -1: none */
 	struct cgroup_limits limits;
 	struct worker_stats *stats;
 	struct tenant_log *log;
@@ -141,3 +142,6 @@ bool instance_watch_cpu(struct instance *instance);
 /* From the request to READY; 0 before. */
 uint64_t instance_ready_us(const struct instance *instance);
 const char *end_reason_name(enum end_reason reason);
+/* An escaped message, such as instance->end.message, as one quoted value of a log line:
+ * its lines joined, its quotes escaped, cut. Valid until the next call. */
+const char *message_for_log(const char *message);

@@ -132,3 +132,49 @@ void instance_explain_end(struct instance *instance, const siginfo_t *info)
 	instance->end.reason = decide(instance);
 	describe(instance);
 }
+
+/* ---- for the log ---- */
+
+/* Appends what fits of LINE (LENGTH bytes, escaped) into MOST bytes, quotes escaped: or a
+ * tenant could write fields of its own. Returns the new end. */
+static char *append_line(char *end, const char *line, size_t length, size_t most)
+{
+	size_t i = 0, put = 0;
+	for (; i < length && put + 2 <= most; i++) {
+		if (line[i] == '"')
+			end[put++] = '\\';
+		end[put++] = line[i];
+	}
+	/* Not in the middle of a character, nor of an escape. */
+	if (i < length) {
+		while (put > 0 && ((unsigned char)line[i--] & 0xc0) == 0x80)
+			put--;
+		while (put > 0 && end[put - 1] == '\\')
+			put--;
+	}
+	return end + put;
+}
+
+/* A message of several lines as one quoted value of a log line: a JavaScript error has
+ * its place in the first and its name in a later one. One line that is long (of a
+ * minified program) must not crowd out the rest. */
+const char *message_for_log(const char *message)
+{
+	enum { TEXT_MAX = 400, PART_MAX = 120 };
+	static char text[TEXT_MAX + 1];
+	char *end = text, *const last = text + TEXT_MAX;
+	for (;;) {
+		message += strspn(message, " ^\n"); /* indentation, and a line of carets */
+		size_t line = strcspn(message, "\n"), room = (size_t)(last - end);
+		if (line == 0 || room < 16)
+			break;
+		if (end > text) {
+			end = stpcpy(end, " | ");
+			room -= 3;
+		}
+		end = append_line(end, message, line, room < PART_MAX ? room : PART_MAX);
+		message += line;
+	}
+	*end = '\0';
+	return text;
+}

@@ -80,7 +80,11 @@ int program_policy(int folder_fd, const char *name, struct policy **ret_policy, 
 	struct error *error)
 {
 	char path[128];
+	struct stat status;
 	snprintf(path, sizeof path, "%s.json", name);
+	/* Opening a FIFO would wait for its writer, and everybody with us. */
+	if (fstatat(folder_fd, path, &status, 0) == 0 && !S_ISREG(status.st_mode))
+		return error_set(error, EINVAL, "%s is not a regular file", path);
 	int result = policy_read(folder_fd, path, ret_policy, error);
 	if (result == 0) {
 		snprintf(ret_file, 256, "%s", path);

@@ -71,8 +71,10 @@ static void run_ended(struct instance *instance, void *data)
 	struct run *run = data;
 	const struct instance_end *end = &instance->end;
 	struct control_connection *connection = take_pointer(run->connection);
-	log_info("event=run-ended tenant=%s pid=%d reason=%s exit_code=%d signal=%d", run->name,
-		instance->pid, end_reason_name(end->reason), end->exit_code, end->signal);
+	log_info("event=run-ended tenant=%s pid=%d reason=%s exit_code=%d signal=%d "
+		 "message=\"%s\"",
+		run->name, instance->pid, end_reason_name(end->reason), end->exit_code, end->signal,
+		message_for_log(end->message));
 	if (connection) {
 		json_t *done = instance_end_describe(end);
 		json_object_del(done, "time");

@@ -487,6 +487,26 @@ static int start_zygote(struct supervisor *supervisor, struct error *error)
 		&supervisor->factory, supervisor->options->warm, &supervisor->factory.stock, error);
 }
 
+/* The state may be of a daemon with more user ids (--uid-count): a slot behind ours would
+ * be somebody else's, or that of a run. Nothing that lasts depends on it. */
+static int check_slots(struct supervisor *supervisor, struct error *error)
+{
+	const uint32_t most = factory_tenant_slots(&supervisor->factory);
+	for (size_t i = 0; i < supervisor->tenant_count; i++) {
+		struct state_tenant *record = &supervisor->tenants[i]->record;
+		if (record->uid_slot < most)
+			continue;
+		int64_t slot = supervisor_free_slot(supervisor);
+		if (slot < 0)
+			return error_set(error, EUSERS,
+				"%zu tenants have %u pairs of user ids: raise --uid-count",
+				supervisor->tenant_count, most);
+		record->uid_slot = (uint32_t)slot;
+		supervisor_changed(supervisor, CHANGED_RECORD);
+	}
+	return 0;
+}
+
 /* Every tenant that should run starts; what is wrong with one does not concern others. */
 static int start_tenants(struct supervisor *supervisor, struct error *error)
 {
@@ -501,6 +521,8 @@ static int start_tenants(struct supervisor *supervisor, struct error *error)
 	}
 	if (result == 0)
 		state_clear(&state);
+	if (result == 0)
+		result = check_slots(supervisor, error);
 	for (size_t i = 0; result == 0 && i < supervisor->tenant_count; i++)
 		if (supervisor->tenants[i]->record.running)
 			tenant_handle(

@@ -25,50 +25,6 @@ static uint64_t now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Appends what fits of LINE (LENGTH bytes, escaped) into MOST bytes, quotes escaped: or a
- * tenant could write fields of its own. Returns the new end. */
-static char *append_line(char *end, const char *line, size_t length, size_t most)
-{
-	size_t i = 0, put = 0;
-	for (; i < length && put + 2 <= most; i++) {
-		if (line[i] == '"')
-			end[put++] = '\\';
-		end[put++] = line[i];
-	}
-	/* Not in the middle of a character, nor of an escape. */
-	if (i < length) {
-		while (put > 0 && ((unsigned char)line[i--] & 0xc0) == 0x80)
-			put--;
-		while (put > 0 && end[put - 1] == '\\')
-			put--;
-	}
-	return end + put;
-}
-
-/* A message of several lines as one quoted value of a log line: a JavaScript error has
- * its place in the first and its name in a later one. One line that is long (of a
- * minified program) must not crowd out the rest. Valid until the next call. */
-static const char *for_log(const char *message)
-{
-	enum { TEXT_MAX = 400, PART_MAX = 120 };
-	static char text[TEXT_MAX + 1];
-	char *end = text, *const last = text + TEXT_MAX;
-	for (;;) {
-		message += strspn(message, " ^\n"); /* indentation, and a line of carets */
-		size_t line = strcspn(message, "\n"), room = (size_t)(last - end);
-		if (line == 0 || room < 16)
-			break;
-		if (end > text) {
-			end = stpcpy(end, " | ");
-			room -= 3;
-		}
-		end = append_line(end, message, line, room < PART_MAX ? room : PART_MAX);
-		message += line;
-	}
-	*end = '\0';
-	return text;
-}
-
 /* Length of the first line of a message that is escaped already, as one log line takes. */
 static int first_line(const char *message)
 {
@@ -343,7 +299,7 @@ static enum tenant_event start_failed(struct tenant *tenant, const char *message
 {
 	snprintf(tenant->start_error, sizeof tenant->start_error, "%s", message);
 	log_warn("event=start-failed tenant=%s message=\"%s\"", tenant->record.name,
-		for_log(message));
+		message_for_log(message));
 	if (tenant->candidate || tenant->machine.state == TENANT_REPLACING)
 		return TENANT_EVENT_REJECTED;
 	bool never =
@@ -550,7 +506,7 @@ static void log_end(struct tenant *tenant, const struct instance *instance)
 	log_info("event=ended tenant=%s release=%.12s pid=%d reason=%s exit_code=%d signal=%d "
 		 "message=\"%s\"",
 		tenant->record.name, instance->release, instance->pid, end_reason_name(end->reason),
-		end->exit_code, end->signal, for_log(end->message));
+		end->exit_code, end->signal, message_for_log(end->message));
 	if (end->reason == END_DRAINED || end->reason == END_OPERATOR || end->reason == END_DEPLOY)
 		return;
 	snprintf(line, sizeof line, "worker %d ended: %s: %.*s", instance->pid,

@@ -30,27 +30,9 @@ enum {
 
 enum { FLAG_HAS_DATE = 1 };
 
-static void find_frame(void)
-{
-	struct engine_scope scope;
-	void *data;
-	size_t length;
-	engine_scope_open(runtime.engine, &scope);
-	engine_value *hooks =
-		engine_get(runtime.engine, engine_native_object(runtime.engine), "hooks");
-	engine_value *array = hooks ? engine_get(runtime.engine, hooks, "requestFrame") : NULL;
-	if (!array || !engine_bytes_get(array, &data, &length) ||
-		length < FRAME_SIZE * sizeof *frame) {
-		log_error("the JavaScript library has no hook requestFrame");
-		abort();
-	}
-	frame = data;
-	engine_scope_close(runtime.engine, &scope);
-}
-
 void http_exchange_bind(void)
 {
-	find_frame();
+	frame = runtime_shared("requestFrame", FRAME_SIZE * sizeof *frame);
 	on_request = runtime_hook("onRequest");
 	on_body = runtime_hook("onBody");
 	on_drain = runtime_hook("onDrain");

@@ -104,6 +104,23 @@ engine_ref *runtime_hook(const char *name)
 	return ref;
 }
 
+void *runtime_shared(const char *name, size_t size)
+{
+	struct engine_scope scope;
+	void *data;
+	size_t length;
+	engine_scope_open(runtime.engine, &scope);
+	engine_value *hooks =
+		engine_get(runtime.engine, engine_native_object(runtime.engine), "hooks");
+	engine_value *view = hooks ? engine_get(runtime.engine, hooks, name) : NULL;
+	if (!view || !engine_bytes_get(view, &data, &length) || length < size) {
+		log_error("the JavaScript library shares no %s", name);
+		abort();
+	}
+	engine_scope_close(runtime.engine, &scope);
+	return data;
+}
+
 static void give_to_listeners(engine_value *exception)
 {
 	engine_value *handled = NULL;
@@ -184,25 +201,6 @@ static void on_uncaught(struct engine *engine, void *arg, engine_value *exceptio
 
 /* ---- life ---- */
 
-/* The tick flags live in an ArrayBuffer of the library's. */
-static void find_tick_flags(void)
-{
-	struct engine_scope scope;
-	void *data;
-	size_t length;
-	engine_scope_open(runtime.engine, &scope);
-	engine_value *hooks =
-		engine_get(runtime.engine, engine_native_object(runtime.engine), "hooks");
-	engine_value *flags = hooks ? engine_get(runtime.engine, hooks, "tickFlags") : NULL;
-	if (!flags || !engine_bytes_get(flags, &data, &length) ||
-		length < TICK_FLAGS * sizeof *tick_flags) {
-		log_error("the JavaScript library has no tick flags");
-		abort();
-	}
-	tick_flags = data;
-	engine_scope_close(runtime.engine, &scope);
-}
-
 static int map_file(const char *path, void **ret_data, size_t *ret_length, struct error *error)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -236,7 +234,7 @@ int runtime_open(const char *snapshot, bool jitless, struct error *error)
 	if (result < 0)
 		return error_prefix(error, "%s", snapshot);
 	runtime.stats = &private_stats;
-	find_tick_flags();
+	tick_flags = runtime_shared("tickFlags", TICK_FLAGS * sizeof *tick_flags);
 	process_ticks = runtime_hook("processTicks");
 	uncaught_exception = runtime_hook("uncaughtException");
 	rejection = runtime_hook("rejection");

@@ -43,6 +43,11 @@ int runtime_start(const struct worker_start *start, struct error *error);
  * with a message when the library has no such hook: a build error, not a run-time one. */
 engine_ref *runtime_hook(const char *name);
 
+/* The memory of a typed array that the library put on native.hooks, SIZE bytes at least:
+ * numbers that C and JavaScript exchange without a call. It must lie outside of V8's heap
+ * (made over an ArrayBuffer of its own), where it never moves. Aborts as runtime_hook. */
+void *runtime_shared(const char *name, size_t size);
+
 /* Calls FUNCTION with a scope of its own and ticks. What it throws is an uncaught
  * exception: the worker ends with code 1 and the stack in its log (unless the program
  * listens for it). */

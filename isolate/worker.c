@@ -209,9 +209,12 @@ static void wait_for_entry(void)
 {
 	while (entry_state() == ENGINE_PENDING && uv_run(&runtime.loop, UV_RUN_ONCE) != 0)
 		;
-	if (entry_state() == ENGINE_PENDING)
-		runtime_exit(WORKER_REASON_BOOT, 13,
-			"the entry module waits (top-level await) for something that never comes");
+	if (entry_state() != ENGINE_PENDING)
+		return;
+	static const char text[] =
+		"the entry module waits (top-level await) for something that never comes";
+	dprintf(STDERR_FILENO, "%s\n", text);
+	runtime_exit(WORKER_REASON_BOOT, 13, text);
 }
 
 static void serve(size_t listeners, engine_value *environment)

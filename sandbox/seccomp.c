@@ -76,7 +76,6 @@ static const int allowed[] = {
 	SCMP_SYS(preadv),
 	SCMP_SYS(lseek),
 	SCMP_SYS(close),
-	SCMP_SYS(pipe2),
 	SCMP_SYS(eventfd2),
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
@@ -190,8 +189,9 @@ static const struct call_rule rules[] = {
 	{SCMP_SYS(kill), 1, {LOW(0, 1)}},
 	{SCMP_SYS(tgkill), 1, {LOW(0, 1)}},
 
-	{SCMP_SYS(sendmsg), 1, {WITHOUT(2, 0xffffffffu & ~SEND_FLAGS)}},
-	/* Without an address: it would be a connection of its own. */
+	/* Without an address: it would be a connection of its own. And not sendmsg, whose
+	 * control messages no filter can see: a descriptor sent to the supervisor is closed
+	 * there, which takes as long as its sender likes (SO_LINGER, up to 18 hours). */
 	{SCMP_SYS(sendto), 2, {WITHOUT(3, 0xffffffffu & ~SEND_FLAGS), EXACTLY(4, 0)}},
 
 	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_KEEPALIVE)}},
@@ -241,6 +241,9 @@ static const struct call_rule rules[] = {
 
 	/* Reading its own limits, not setting and not another's. */
 	{SCMP_SYS(prlimit64), 2, {LOW(0, 0), EXACTLY(2, 0)}},
+
+	/* Not O_NOTIFICATION_PIPE (CVE-2022-0995): a queue of the kernel's own events. */
+	{SCMP_SYS(pipe2), 1, {WITHOUT(1, 0xffffffffu & ~(O_CLOEXEC | O_NONBLOCK))}},
 
 	{SCMP_SYS(pkey_alloc), 1, {LOW(0, 0)}},
 };
@@ -292,14 +295,21 @@ static int add_rules(
 	return result;
 }
 
-/* What libseccomp cannot say: a range of numbers. Other ABIs first, always: their
- * numbers mean other calls. x32 (bit 30) and -1 fall under "newer than we know". */
+/* What libseccomp cannot say: a range of numbers, and all values but one. Other ABIs
+ * first, always: their numbers mean other calls. x32 (bit 30) and -1 fall under "newer
+ * than we know". Then madvise: merged pages (KSM) are shared with other tenants, who can
+ * time what they hold. */
+#define LOW_HALF_OF_ARGUMENT(n) offsetof(struct seccomp_data, args[n]) /* little-endian */
 static const struct sock_filter prologue[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 2),
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, NEWEST_KNOWN_CALL, 0, 1),
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_HALF_OF_ARGUMENT(2)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_MERGEABLE, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 };
 
 static int export(scmp_filter_ctx context, struct sandbox_filter **ret_filter, struct error *error)

@@ -53,6 +53,7 @@ import {
 import { isObject } from './webidl.js';
 
 export const TEXT_TYPE = 'text/plain;charset=UTF-8';
+export const JSON_TYPE = 'application/json';
 
 // ---- what a body is ----
 
@@ -271,9 +272,9 @@ export function installBody(Class, bodyOf, typeOf) {
 				} catch (error) {
 					return PromiseReject(error);
 				}
-				return isObject(value) && !isUint8Array(value)
-					? PromisePrototypeThen(value, (result) => method(result, mime))
-					: convert(value, mime, method);
+				return typeof value === 'string' || isUint8Array(value)
+					? convert(value, mime, method)
+					: PromisePrototypeThen(value, (result) => method(result, mime));
 			},
 		};
 		ObjectDefineProperty(prototype, name, {

@@ -24,6 +24,7 @@ import {
 	extractBody,
 	installBody,
 	isUnusable,
+	JSON_TYPE,
 	moveBody,
 } from './body.js';
 import {
@@ -479,7 +480,7 @@ export class Response {
 		requireArguments(arguments.length, 1, 'Response.json');
 		const text = JSONStringify(data);
 		if (text === undefined) throw new TypeError('The data is not JSON serializable');
-		const body = new Body(text, 'application/json');
+		const body = new Body(text, JSON_TYPE);
 		return new Response(internalToken, makeResponse(body, init));
 	}
 	get type() {

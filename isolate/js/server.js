@@ -17,7 +17,7 @@ import {
 } from './primordials.js';
 import { createAbortSignal, signalAbort } from './abort.js';
 import { closeByteStream } from './blob.js';
-import { Body, isUnusable, streamOf, TEXT_TYPE } from './body.js';
+import { Body, isUnusable, JSON_TYPE, streamOf, TEXT_TYPE } from './body.js';
 import { isUint8Array } from './bytes.js';
 import { DOMException } from './errors.js';
 import { isResponse, RequestState, stateOfResponse, wrapRequest } from './fetch.js';
@@ -294,6 +294,13 @@ function writeFields(list) {
 	return fields;
 }
 
+const JSON_FIELDS = `content-type: ${JSON_TYPE}\r\n`;
+
+function fieldsOfType(type) {
+	if (type === JSON_TYPE) return JSON_FIELDS; // once flat, C need not flatten it again
+	return type === undefined ? '' : `content-type: ${type}\r\n`;
+}
+
 // The Content-Length that the program gave, or -1: digits, and small enough to be exact.
 function givenLength(list) {
 	const text = list === undefined ? null : list.get('content-length');
@@ -417,7 +424,7 @@ function answer(exchange, state, direct) {
 			}
 			fields = undefined; // C has this very field
 		} else {
-			fields = body.type === undefined ? '' : `content-type: ${body.type}\r\n`;
+			fields = fieldsOfType(body.type);
 		}
 	} else {
 		fields = writeFields(state.list);

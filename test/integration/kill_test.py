@@ -184,6 +184,18 @@ class StopTest(TenantdTest):
         self.daemon.process.send_signal(signal.SIGHUP)
         wait_until(lambda: request(port)[2] == b"two")
 
+    def test_sighup_does_not_wait_for_a_fifo(self):
+        path = self.write("main.js", HELLO)
+        port = self.deploy("fifo", path)
+        os.mkfifo(self.daemon.policies + "/fifo.json")
+        try:
+            self.daemon.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: "fifo.json is not a regular file" in self.daemon.log())
+            self.assertEqual(self.daemon.status("fifo")["state"], "running")
+            self.assertEqual(request(port)[2], b"hello")
+        finally:
+            os.unlink(self.daemon.policies + "/fifo.json")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -10,7 +10,7 @@ import time
 import unittest
 
 import harness
-from harness import EXAMPLES, ROOT, TenantdTest, free_port, request, wait_until
+from harness import EXAMPLES, ROOT, Daemon, TenantdTest, free_port, request, wait_until
 
 
 class ServeTest(TenantdTest):
@@ -231,7 +231,7 @@ class ServeTest(TenantdTest):
                 }
                 return new Response('up');
             } };""")
-        port = self.deploy("eater", path, limits={"memory": "64M"})
+        port = self.deploy("eater", path, limits={"memory": "64M", "request": {"cpu": "20s"}})
         self.swallow(port, "/eat")
         last = wait_until(lambda: self.daemon.status("eater")["last_exit"])
         self.assertEqual(last["reason"], "oom")
@@ -245,8 +245,8 @@ class ServeTest(TenantdTest):
             export default { fetch: () => new Response('short') };""")
         self.deploy("flaky", path)
         wait_until(lambda: self.daemon.status("flaky")["restarts"] >= 2)
-        wait_until(lambda: self.daemon.status("flaky")["state"] == "backoff")
-        status = self.daemon.status("flaky")
+        status = wait_until(lambda: (now := self.daemon.status("flaky"))["state"] == "backoff"
+                            and now)
         self.assertGreater(status["backoff_ms"], 0)
         self.assertEqual(status["last_exit"]["exit_code"], 3)
 
@@ -281,6 +281,53 @@ class ServeTest(TenantdTest):
         out = subprocess.run(["curl", "-sS", "--unix-socket", address, "http://x/"],
                              capture_output=True, text=True).stdout
         self.assertEqual(out, "unix")
+
+
+class UserIdTest(TenantdTest):
+    """Whose worker it is says its user id on the host, whatever it was made from."""
+
+    options = ("--warm", "2")
+
+    def uid_of(self, name):
+        with open(f"/proc/{self.daemon.status(name)['pid']}/status") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        ids = set(fields["Uid"].split()) | set(fields["Gid"].split())
+        self.assertEqual(len(ids), 1)
+        uid = int(ids.pop())
+        self.assertEqual(uid, self.daemon.status(name)["uid"])
+        return uid
+
+    def test_a_tenant_keeps_its_user_id(self):
+        path = self.write("main.js", "export default { fetch: () => new Response('hi') };")
+        self.deploy("one", path)
+        self.deploy("two", path)
+        first, second = self.uid_of("one"), self.uid_of("two")
+        self.assertEqual(abs(first - second), 2)
+        for _ in range(4):
+            self.assertEqual(self.daemon.ctl("restart", "one").returncode, 0)
+            self.assertEqual(self.uid_of("one"), first)
+            time.sleep(0.1)  # the stock is filled again
+        self.assertEqual(self.uid_of("two"), second)
+        self.assertEqual(self.run_script("console.log('runs')").stdout, "runs\n")
+
+    def test_a_slot_beyond_the_range_is_exchanged(self):
+        daemon = Daemon("--uid-count", "2060")
+        try:
+            path = self.write("main.js", "export default { fetch: () => new Response('hi') };")
+            for name in ("a", "b"):
+                self.assertEqual(daemon.ctl("deploy", name, path).returncode, 0)
+            daemon.stop()
+            file = daemon.state + "/state.json"
+            with open(file) as state:
+                text = state.read()
+            self.assertEqual(text.count('"uid_slot": 1'), 1)
+            with open(file, "w") as state:
+                state.write(text.replace('"uid_slot": 1', '"uid_slot": 7'))
+            daemon.start()
+            uids = {name: daemon.status(name)["uid"] for name in ("a", "b")}
+            self.assertEqual(sorted(uids.values()), [1879048193, 1879048195])
+        finally:
+            daemon.close()
 
 
 class WarmStockTest(ServeTest):

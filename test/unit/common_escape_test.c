@@ -113,7 +113,8 @@ static void a_value_of_the_log_cannot_be_ended_early(void **state)
 	memset(longest, '"', sizeof longest - 1);
 	longest[sizeof longest - 1] = '\0';
 	const char *escaped = escape_for_log(longest);
-	assert_true(strlen(escaped) < 512 && strlen(escaped) % 2 == 0);
+	assert_uint_in_range(strlen(escaped), 480, 511);
+	assert_int_equal(strlen(escaped) % 2, 0);
 	assert_int_equal(escaped[strlen(escaped) - 1], '"');
 }
 

@@ -361,6 +361,21 @@ static void test_a_second_daemon_is_refused_a_stale_socket_replaced(void **unuse
 }
 
 /* Needs root, to become somebody else. */
+static void test_a_file_that_is_no_socket_is_left_alone(void **unused)
+{
+	(void)unused;
+	struct control *second = NULL;
+	struct error error = {0};
+	char file[80];
+	snprintf(file, sizeof file, "%s.file", path);
+	cleanup_close int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(control_open(event, file, test_verbs, ARRAY_LENGTH(test_verbs), NULL,
+				 &second, &error),
+		-EEXIST);
+	assert_int_equal(unlink(file), 0);
+}
+
 static void test_other_users_are_refused(void **unused)
 {
 	(void)unused;
@@ -403,6 +418,7 @@ int main(void)
 		CONTROL_TEST(test_connections_are_bounded),
 		CONTROL_TEST(test_stopping_refuses_what_begins_something),
 		CONTROL_TEST(test_a_second_daemon_is_refused_a_stale_socket_replaced),
+		CONTROL_TEST(test_a_file_that_is_no_socket_is_left_alone),
 		CONTROL_TEST(test_other_users_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
