@@ -77,8 +77,8 @@ static int receive_start(int *fds, size_t *fd_count, struct error *error)
 	return worker_start_decode(message, (size_t)length, &start, error);
 }
 
-/* Puts each descriptor in its place: standard ones first, then channel, stats and
- * listeners. All arrive above the places, because the places are taken in the zygote. */
+/* Puts each descriptor in its place: standard ones, channel, stats, listeners. All are
+ * moved above the places first, so that none is overwritten before its turn. */
 static int place_fds(int *fds, size_t count, struct error *error)
 {
 	const size_t listeners = count - WORKER_FD_LISTENERS;

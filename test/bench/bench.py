@@ -147,10 +147,20 @@ class Daemon:
 # ---- measuring ----
 
 
+def free_ports(count):
+    """All different: each is held until the last is found."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
 
 
 def summary(values):
@@ -356,7 +366,7 @@ def memory_workerd(folder):
     """Each further isolate in the one process."""
     sizes = []
     for count in (1, TENANTS + 1):
-        ports = [free_port() for _ in range(count)]
+        ports = free_ports(count)
         available = available_kb()
         process = subprocess.Popen(
             [os.path.join(PEERS, PATHS["workerd"]), "serve", workerd_config(folder, ports)],
@@ -384,7 +394,10 @@ def bench_memory(peers, results):
     put("tenantd", memory_tenantd())
     if "workerd" in peers:
         with tempfile.TemporaryDirectory() as folder:
-            put("workerd", memory_workerd(folder))
+            try:
+                put("workerd", memory_workerd(folder))
+            except (RuntimeError, OSError) as error:
+                note(f"missing: workerd's memory ({error})")
     results["pss_per_tenant_kb"] = pss
     results["memory_per_tenant_kb"] = memory
 
