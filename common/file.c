@@ -34,8 +34,7 @@ int file_read(int dir_fd, const char *path, size_t most, char **ret_data, size_t
 			break;
 		length += (size_t)got;
 		if (length > most)
-			return error_set(
-				error, EFBIG, "%s is larger than %zu bytes", path, most);
+			return error_set(error, EFBIG, "%s is larger than %zu bytes", path, most);
 	}
 	data[length] = '\0';
 	*ret_data = take_pointer(data);

@@ -23,5 +23,4 @@ int message_send(int socket, const void *data, size_t length, const int *fds, si
  * Returns the length, 0 when the other side is gone, or a negative errno. A message
  * that is longer than SIZE, or carries more descriptors than there is room for, is
  * -EMSGSIZE, and its descriptors are closed. FLAGS as recvmsg(2), e.g. MSG_DONTWAIT. */
-ssize_t message_receive(
-	int socket, void *data, size_t size, int *fds, size_t *fd_count, int flags);
+ssize_t message_receive(int socket, void *data, size_t size, int *fds, size_t *fd_count, int flags);

@@ -24,9 +24,8 @@ const struct message_rule *message_check(const struct message_rule *rules, size_
 			return NULL;
 		}
 		if (length < rule->least || length > rule->most) {
-			error_set(error, EBADMSG,
-				"message %u has %zu bytes, expected %zu to %zu", header.type,
-				length, rule->least, rule->most);
+			error_set(error, EBADMSG, "message %u has %zu bytes, expected %zu to %zu",
+				header.type, length, rule->least, rule->most);
 			return NULL;
 		}
 		if (fd_count < rule->fds_least || fd_count > rule->fds_most) {
@@ -70,8 +69,8 @@ ssize_t worker_start_encode(
 	wire_put_string(&writer, start->entry);
 	wire_put_u32(&writer, start->mode);
 	wire_put_u32(&writer, start->uid);
-	wire_put_u32(&writer, (uint32_t)(start->allow_eval | start->allow_wasm << 1 |
-				      start->allow_jit << 2));
+	wire_put_u32(&writer,
+		(uint32_t)(start->allow_eval | start->allow_wasm << 1 | start->allow_jit << 2));
 	wire_put_u64(&writer, start->memory_bytes);
 	wire_put_u32(&writer, start->files);
 	wire_put_u32(&writer, start->turn_cpu_ms);

@@ -109,13 +109,13 @@ struct worker_start {
 	uint32_t mode;     /* enum worker_mode */
 	uint32_t uid;      /* id inside the worker's user namespace, 1..uid_count-1 */
 	bool allow_eval, allow_wasm, allow_jit;
-	uint64_t memory_bytes;   /* of the whole process; the heap limit follows from it */
-	uint32_t files;          /* RLIMIT_NOFILE */
-	uint32_t turn_cpu_ms;    /* most CPU time of one turn of the event loop */
-	uint32_t request_ms;     /* most wall-clock time of one request */
-	uint64_t body_bytes;     /* largest request body */
-	uint32_t concurrent;     /* most requests under way */
-	uint32_t idle_ms;        /* keep-alive time without a request */
+	uint64_t memory_bytes; /* of the whole process; the heap limit follows from it */
+	uint32_t files;        /* RLIMIT_NOFILE */
+	uint32_t turn_cpu_ms;  /* most CPU time of one turn of the event loop */
+	uint32_t request_ms;   /* most wall-clock time of one request */
+	uint64_t body_bytes;   /* largest request body */
+	uint32_t concurrent;   /* most requests under way */
+	uint32_t idle_ms;      /* keep-alive time without a request */
 	size_t environment_count;
 	const char *environment[WORKER_STRINGS_MAX]; /* "NAME=value" */
 	size_t argument_count;
@@ -155,7 +155,7 @@ struct message_report {
 	struct message_header header;
 	uint32_t reason;    /* enum worker_reason */
 	uint32_t exit_code; /* that it will exit with */
-	/* then the text, NUL-terminated, for a person: message, stack */
+			    /* then the text, NUL-terminated, for a person: message, stack */
 };
 
 /* Encodes a message_report with TEXT (cut at MESSAGE_TEXT_MAX). Returns the length.
@@ -169,13 +169,13 @@ const char *message_report_text(const void *data, size_t length);
  * while the worker is in a busy loop. The supervisor trusts none of it: it copies
  * once and treats each as a number. Times are CLOCK_MONOTONIC nanoseconds. */
 struct worker_stats {
-	uint64_t turns;            /* turns of the event loop */
-	uint64_t turn_started_ns;  /* when JavaScript was entered; 0 while idle in poll */
-	uint64_t delay_max_ns;     /* longest turn so far */
-	uint64_t requests;         /* answered */
+	uint64_t turns;           /* turns of the event loop */
+	uint64_t turn_started_ns; /* when JavaScript was entered; 0 while idle in poll */
+	uint64_t delay_max_ns;    /* longest turn so far */
+	uint64_t requests;        /* answered */
 	uint64_t requests_active;
 	uint64_t connections;
-	uint64_t heap_used_bytes;  /* refreshed about once a second of activity */
+	uint64_t heap_used_bytes; /* refreshed about once a second of activity */
 	uint64_t heap_limit_bytes;
 	uint64_t external_bytes;
 };

@@ -30,19 +30,18 @@ struct mapping {
 
 /* Calls VISIT for each line of /proc/self/maps, which is read whole before: VISIT may
  * change the mappings. */
-static int each_mapping(void (*visit)(const struct mapping *, void *), void *data,
-	struct error *error)
+static int each_mapping(
+	void (*visit)(const struct mapping *, void *), void *data, struct error *error)
 {
 	cleanup_free char *text = NULL;
-	int result = file_read(
-		AT_FDCWD, "/proc/self/maps", MAPS_BYTES_MAX, &text, NULL, error);
+	int result = file_read(AT_FDCWD, "/proc/self/maps", MAPS_BYTES_MAX, &text, NULL, error);
 	if (result < 0)
 		return result;
 	char *rest = text;
 	for (char *line; (line = strsep(&rest, "\n"));) {
 		struct mapping mapping = {0};
-		if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %255[^\n]", &mapping.start,
-			    &mapping.end, mapping.flags, mapping.path) >= 3)
+		if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %255[^\n]", &mapping.start, &mapping.end,
+			    mapping.flags, mapping.path) >= 3)
 			visit(&mapping, data);
 	}
 	return 0;

@@ -48,17 +48,17 @@ static const char *from(const char *referrer)
 static bool is_path(const char *specifier)
 {
 	return specifier[0] == '/' || strncmp(specifier, "./", 2) == 0 ||
-		strncmp(specifier, "../", 3) == 0 || strcmp(specifier, ".") == 0 ||
-		strcmp(specifier, "..") == 0;
+	       strncmp(specifier, "../", 3) == 0 || strcmp(specifier, ".") == 0 ||
+	       strcmp(specifier, "..") == 0;
 }
 
-static int refuse_bare(const char *specifier, const char *referrer, const char **ret_code,
-	struct error *error)
+static int refuse_bare(
+	const char *specifier, const char *referrer, const char **ret_code, struct error *error)
 {
 	if (strncmp(specifier, "node:", 5) == 0) {
 		*ret_code = "ERR_UNKNOWN_BUILTIN_MODULE";
-		return error_set(error, ENOENT, "No such built-in module: %s%s", specifier,
-			from(referrer));
+		return error_set(
+			error, ENOENT, "No such built-in module: %s%s", specifier, from(referrer));
 	}
 	if (ada_can_parse(specifier, strlen(specifier))) {
 		*ret_code = "ERR_UNSUPPORTED_ESM_URL_SCHEME";

@@ -34,8 +34,8 @@ _Noreturn void runtime_exit(enum worker_reason reason, uint32_t code, const char
 {
 	static char report[sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1];
 	if (runtime.channel >= 0) {
-		bool failed = !runtime.ready && runtime.start &&
-			runtime.start->mode == WORKER_MODE_SERVE;
+		bool failed =
+			!runtime.ready && runtime.start && runtime.start->mode == WORKER_MODE_SERVE;
 		if (failed && reason == WORKER_REASON_UNCAUGHT)
 			reason = WORKER_REASON_BOOT;
 		size_t length = message_report_encode(report, sizeof report,
@@ -125,8 +125,8 @@ static void give_to_listeners(engine_value *exception)
 {
 	engine_value *handled = NULL;
 	int result = engine_call_function(runtime.engine,
-		engine_ref_get(runtime.engine, uncaught_exception), engine_undefined(runtime.engine),
-		&exception, 1, &handled);
+		engine_ref_get(runtime.engine, uncaught_exception),
+		engine_undefined(runtime.engine), &exception, 1, &handled);
 	if (result < 0) {
 		engine_value *thrown = engine_exception_take(runtime.engine);
 		end_uncaught(thrown ? thrown : exception);
@@ -167,8 +167,8 @@ void runtime_tick(void)
 	}
 }
 
-void runtime_call(engine_value *function, engine_value *receiver, engine_value *const *arguments,
-	int count)
+void runtime_call(
+	engine_value *function, engine_value *receiver, engine_value *const *arguments, int count)
 {
 	struct engine_scope scope;
 	engine_scope_open(runtime.engine, &scope);
@@ -178,8 +178,8 @@ void runtime_call(engine_value *function, engine_value *receiver, engine_value *
 	engine_scope_close(runtime.engine, &scope);
 }
 
-static void on_rejection(struct engine *engine, void *arg, engine_value *promise,
-	engine_value *reason, bool handled)
+static void on_rejection(
+	struct engine *engine, void *arg, engine_value *promise, engine_value *reason, bool handled)
 {
 	(void)arg;
 	engine_value *arguments[] = {
@@ -252,8 +252,8 @@ void runtime_warm_up(void)
 {
 	struct engine_scope scope;
 	engine_scope_open(runtime.engine, &scope);
-	runtime_call(engine_ref_get(runtime.engine, warm_up), engine_undefined(runtime.engine),
-		NULL, 0);
+	runtime_call(
+		engine_ref_get(runtime.engine, warm_up), engine_undefined(runtime.engine), NULL, 0);
 	engine_scope_close(runtime.engine, &scope);
 }
 

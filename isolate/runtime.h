@@ -51,8 +51,8 @@ void *runtime_shared(const char *name, size_t size);
 /* Calls FUNCTION with a scope of its own and ticks. What it throws is an uncaught
  * exception: the worker ends with code 1 and the stack in its log (unless the program
  * listens for it). */
-void runtime_call(engine_value *function, engine_value *receiver, engine_value *const *arguments,
-	int count);
+void runtime_call(
+	engine_value *function, engine_value *receiver, engine_value *const *arguments, int count);
 
 /* After JavaScript returned to C with nothing pending. Cheap when nothing waits. */
 void runtime_tick(void);

@@ -62,8 +62,8 @@ static void warm_up_if_idle(void)
 static int receive_start(int *fds, size_t *fd_count, struct error *error)
 {
 	static char message[MESSAGE_LENGTH_MAX];
-	ssize_t length = message_receive(
-		runtime.channel, message, sizeof message, fds, fd_count, 0);
+	ssize_t length =
+		message_receive(runtime.channel, message, sizeof message, fds, fd_count, 0);
 	if (length == 0)
 		_exit(0); /* The supervisor does not need this worker any more. */
 	if (length < 0)
@@ -116,8 +116,8 @@ static void name_process(void)
 
 static int map_stats(struct error *error)
 {
-	void *page = mmap(NULL, sizeof(struct worker_stats), PROT_READ | PROT_WRITE, MAP_SHARED,
-		FD_STATS, 0);
+	void *page = mmap(
+		NULL, sizeof(struct worker_stats), PROT_READ | PROT_WRITE, MAP_SHARED, FD_STATS, 0);
 	if (page == MAP_FAILED)
 		return error_errno(error, errno, "cannot map the page of statistics");
 	runtime.stats = page;
@@ -199,9 +199,8 @@ static void import_entry(void)
 
 static enum engine_promise_state entry_state(void)
 {
-	return entry_promise
-		? engine_promise_state(engine_ref_get(runtime.engine, entry_promise))
-		: ENGINE_REJECTED;
+	return entry_promise ? engine_promise_state(engine_ref_get(runtime.engine, entry_promise))
+			     : ENGINE_REJECTED;
 }
 
 /* Lets the loop turn until the entry module has evaluated: top-level await. */
@@ -221,8 +220,8 @@ static void serve(size_t listeners, engine_value *environment)
 {
 	struct error error = {0};
 	int fds[WORKER_LISTENERS_MAX];
-	engine_value *handler = engine_get(runtime.engine,
-		engine_ref_get(runtime.engine, entry_namespace), "default");
+	engine_value *handler = engine_get(
+		runtime.engine, engine_ref_get(runtime.engine, entry_namespace), "default");
 	engine_value *arguments[] = {
 		handler ? handler : engine_undefined(runtime.engine),
 		environment,
@@ -237,8 +236,8 @@ static void serve(size_t listeners, engine_value *environment)
 	runtime_tick();
 	/* A service lives until it is told to stop, also one that was granted no listener. */
 	uv_ref((uv_handle_t *)&channel_poll);
-	/* Who already waits in the listen queue is accepted, read and served first: telling the supervisor
-	 * wakes it, on this core if there is but one. */
+	/* Who already waits in the listen queue is accepted, read and served first: telling the
+	 * supervisor wakes it, on this core if there is but one. */
 	for (int turn = 0; turn < FIRST_TURNS; turn++)
 		uv_run(&runtime.loop, UV_RUN_NOWAIT);
 	runtime.ready = true;
@@ -293,9 +292,8 @@ static void on_channel(uv_poll_t *handle, int status, int events)
 					      &fd_count, MSG_DONTWAIT);
 	if (length == -EAGAIN)
 		return;
-	if (length <= 0 ||
-		!message_check(rules, ARRAY_LENGTH(rules), STATE_STARTED, &drain, (size_t)length,
-			fd_count, &error))
+	if (length <= 0 || !message_check(rules, ARRAY_LENGTH(rules), STATE_STARTED, &drain,
+				   (size_t)length, fd_count, &error))
 		_exit(0); /* Without a supervisor there is nothing to live for. */
 	on_drain(&drain);
 }

@@ -92,15 +92,14 @@ static int serve(void)
 		struct message_spawn request;
 		int fds[MESSAGE_FDS_MAX];
 		size_t fd_count = ARRAY_LENGTH(fds);
-		ssize_t length = message_receive(
-			SUPERVISOR_FD, &request, sizeof request, fds, &fd_count, 0);
+		ssize_t length =
+			message_receive(SUPERVISOR_FD, &request, sizeof request, fds, &fd_count, 0);
 		if (length == 0)
 			return 0;
 		if (length < 0)
 			error_errno(&error, (int)length, "cannot receive");
-		if (length < 0 ||
-			!message_check(rules, ARRAY_LENGTH(rules), STATE_SERVING, &request,
-				(size_t)length, fd_count, &error)) {
+		if (length < 0 || !message_check(rules, ARRAY_LENGTH(rules), STATE_SERVING,
+					  &request, (size_t)length, fd_count, &error)) {
 			log_error("the supervisor's message: %s", error.message);
 			return 1;
 		}
@@ -127,8 +126,7 @@ static int prepare(const char *snapshot, bool jitless, struct error *error)
 		return result;
 	struct error slower = {0};
 	fork_pages_fill_holes();
-	if (fork_pages_share_code(&slower) < 0 ||
-		fork_pages_learn(rehearse_worker, &slower) < 0)
+	if (fork_pages_share_code(&slower) < 0 || fork_pages_learn(rehearse_worker, &slower) < 0)
 		log_warn("%s; starts take longer", slower.message);
 	return sandbox_small_root(error);
 }

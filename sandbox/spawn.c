@@ -255,8 +255,8 @@ pid_t sandbox_spawn(const struct sandbox_spawn *spawn, int *ret_pidfd, struct er
 	int pidfd = -1;
 	struct clone_args arguments = {
 		.flags = (namespaces_ahead ? NAMESPACES & ~NAMESPACES_AHEAD : NAMESPACES) |
-			 CLONE_PIDFD | CLONE_PARENT | CLONE_CHILD_SETTID |
-			 CLONE_CHILD_CLEARTID | (spawn->cgroup_v2 >= 0 ? CLONE_INTO_CGROUP : 0),
+			 CLONE_PIDFD | CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID |
+			 (spawn->cgroup_v2 >= 0 ? CLONE_INTO_CGROUP : 0),
 		.pidfd = (uintptr_t)&pidfd,
 		.child_tid = (uintptr_t)tid,
 		/* The parent's own exit signal is used: CLONE_PARENT demands 0 here. */

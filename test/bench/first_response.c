@@ -53,8 +53,7 @@ static void await_response(int port)
 		if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
 			send(fd, request, sizeof request - 1, MSG_NOSIGNAL) > 0) {
 			ssize_t got;
-			while (length < sizeof answer - 1 &&
-				!strstr(answer, "Hello World") &&
+			while (length < sizeof answer - 1 && !strstr(answer, "Hello World") &&
 				(got = read(fd, answer + length, sizeof answer - 1 - length)) > 0)
 				length += (size_t)got;
 		}
@@ -120,8 +119,7 @@ static int connect_control(const char *path)
 static void request(int fd, const char *verb, const char *tenant)
 {
 	char text[256];
-	int length = snprintf(
-		text, sizeof text, "{\"verb\":\"%s\",\"name\":\"%s\"}", verb, tenant);
+	int length = snprintf(text, sizeof text, "{\"verb\":\"%s\",\"name\":\"%s\"}", verb, tenant);
 	if (message_send(fd, text, (size_t)length, NULL, 0) < 0)
 		die(verb);
 }
