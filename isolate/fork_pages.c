@@ -148,6 +148,7 @@ struct range {
 };
 
 #define RANGES_MAX 512
+#define REHEARSAL_SECONDS 2
 static struct range ranges[RANGES_MAX];
 static size_t range_count;
 
@@ -197,6 +198,7 @@ static void find_own_pages(const struct mapping *mapping, void *data)
 _Noreturn static void rehearse_and_tell(void (*rehearse)(void), int answer)
 {
 	struct search search = {.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)};
+	alarm(REHEARSAL_SECONDS); /* One that hangs must cost the pages only, not the zygote. */
 	rehearse();
 	if (search.pagemap < 0 || each_mapping(find_own_pages, &search, NULL) < 0)
 		_exit(1);
