@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The kernel's SCM_MAX_FD is 253; nobody here needs that many. */
-#define MESSAGE_FDS_MAX 64
+/* The kernel's SCM_MAX_FD is 253. */
+#define MESSAGE_FDS_MAX 224
 #define MESSAGE_LENGTH_MAX (128 * 1024)
 
 /* Makes a connected pair; both ends are close-on-exec and blocking. */

@@ -1,5 +1,6 @@
 #include "common/protocol.h"
 
+#include "common/cleanup.h"
 #include "common/wire.h"
 
 #include <errno.h>
@@ -59,6 +60,41 @@ static size_t get_list(struct wire_reader *reader, const char **list, size_t mos
 	return count;
 }
 
+enum { GRANT_WRITE = 1, GRANT_FOLDER = 2 };
+
+static void put_grants(struct wire_writer *writer, const struct worker_start *start)
+{
+	wire_put_u32(writer, (uint32_t)start->grant_count);
+	for (size_t i = 0; i < start->grant_count; i++) {
+		const struct worker_grant *grant = &start->grants[i];
+		wire_put_string(writer, grant->path);
+		wire_put_u32(writer, (uint32_t)((grant->write ? GRANT_WRITE : 0) |
+						(grant->folder ? GRANT_FOLDER : 0)));
+	}
+}
+
+static void get_grants(struct wire_reader *reader, struct worker_start *start)
+{
+	start->grant_count = 0;
+	size_t count = wire_get_u32(reader);
+	if (count > WORKER_GRANTS_MAX) {
+		reader->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const char *path = wire_get_string(reader, WORKER_STRING_MAX);
+		uint32_t flags = wire_get_u32(reader);
+		if (path[0] != '/' || flags > (GRANT_WRITE | GRANT_FOLDER))
+			reader->failed = true;
+		start->grants[i] = (struct worker_grant){
+			.path = path,
+			.write = flags & GRANT_WRITE,
+			.folder = flags & GRANT_FOLDER,
+		};
+	}
+	start->grant_count = count;
+}
+
 ssize_t worker_start_encode(
 	const struct worker_start *start, uint32_t instance, void *data, size_t size)
 {
@@ -69,8 +105,11 @@ ssize_t worker_start_encode(
 	wire_put_string(&writer, start->entry);
 	wire_put_u32(&writer, start->mode);
 	wire_put_u32(&writer, start->uid);
-	wire_put_u32(&writer,
-		(uint32_t)(start->allow_eval | start->allow_wasm << 1 | start->allow_jit << 2));
+	wire_put_string(&writer, start->root);
+	wire_put_u32(&writer, start->tier);
+	wire_put_u32(&writer, start->audit);
+	wire_put_u32(&writer, (uint32_t)(start->allow_eval | start->allow_wasm << 1 |
+					 start->allow_jit << 2 | start->egress << 3));
 	wire_put_u64(&writer, start->memory_bytes);
 	wire_put_u32(&writer, start->files);
 	wire_put_u32(&writer, start->turn_cpu_ms);
@@ -78,9 +117,18 @@ ssize_t worker_start_encode(
 	wire_put_u64(&writer, start->body_bytes);
 	wire_put_u32(&writer, start->concurrent);
 	wire_put_u32(&writer, start->idle_ms);
+	wire_put_u64(&writer, start->tmp_bytes);
+	wire_put_u32(&writer, start->time_ms);
+	wire_put_string(&writer, start->folder);
 	put_list(&writer, start->environment, start->environment_count);
 	put_list(&writer, start->arguments, start->argument_count);
 	put_list(&writer, start->listeners, start->listener_count);
+	put_list(&writer, start->listener_names, start->listener_count);
+	put_grants(&writer, start);
+	put_list(&writer, start->connect, start->connect_count);
+	put_list(&writer, start->deny, start->deny_count);
+	put_list(&writer, start->exec, start->exec_count);
+	put_list(&writer, start->secrets, start->secret_count);
 	return writer.failed ? -EMSGSIZE : (ssize_t)writer.length;
 }
 
@@ -96,7 +144,11 @@ int worker_start_decode(
 	start->entry = wire_get_string(&reader, WORKER_STRING_MAX);
 	start->mode = wire_get_u32(&reader);
 	start->uid = wire_get_u32(&reader);
+	start->root = wire_get_string(&reader, WORKER_STRING_MAX);
+	start->tier = wire_get_u32(&reader);
+	start->audit = wire_get_u32(&reader);
 	uint32_t flags = wire_get_u32(&reader);
+	start->egress = flags & 8;
 	start->allow_eval = flags & 1;
 	start->allow_wasm = flags & 2;
 	start->allow_jit = flags & 4;
@@ -107,11 +159,21 @@ int worker_start_decode(
 	start->body_bytes = wire_get_u64(&reader);
 	start->concurrent = wire_get_u32(&reader);
 	start->idle_ms = wire_get_u32(&reader);
+	start->tmp_bytes = wire_get_u64(&reader);
+	start->time_ms = wire_get_u32(&reader);
+	start->folder = wire_get_string(&reader, WORKER_STRING_MAX);
 	start->environment_count = get_list(&reader, start->environment, WORKER_STRINGS_MAX);
 	start->argument_count = get_list(&reader, start->arguments, WORKER_STRINGS_MAX);
 	start->listener_count = get_list(&reader, start->listeners, WORKER_LISTENERS_MAX);
-	if (!wire_get_end(&reader) || start->mode > WORKER_MODE_SCRIPT || start->uid == 0 ||
-		flags > 7)
+	if (get_list(&reader, start->listener_names, WORKER_LISTENERS_MAX) != start->listener_count)
+		reader.failed = true;
+	get_grants(&reader, start);
+	start->connect_count = get_list(&reader, start->connect, WORKER_RULES_MAX);
+	start->deny_count = get_list(&reader, start->deny, WORKER_RULES_MAX);
+	start->exec_count = get_list(&reader, start->exec, WORKER_RULES_MAX);
+	start->secret_count = get_list(&reader, start->secrets, WORKER_RULES_MAX);
+	if (!wire_get_end(&reader) || start->mode > WORKER_MODE_JOB || start->uid == 0 ||
+		flags > 15)
 		return error_set(error, EBADMSG, "a malformed START message");
 	return 0;
 }
@@ -142,4 +204,72 @@ const char *message_report_text(const void *data, size_t length)
 	if (length <= sizeof(struct message_report) || ((const char *)data)[length - 1] != '\0')
 		return "";
 	return text;
+}
+
+ssize_t worker_child_encode(
+	const struct worker_child *child, uint32_t instance, void *data, size_t size)
+{
+	struct wire_writer writer = {.data = data, .size = size};
+	wire_put_u32(&writer, MESSAGE_CHILD_START);
+	wire_put_u32(&writer, instance);
+	wire_put_u32(&writer, child->child);
+	for (size_t i = 0; i < ARRAY_LENGTH(child->stdio); i++)
+		wire_put_u32(&writer, child->stdio[i]);
+	wire_put_u32(&writer, child->time_ms);
+	wire_put_string(&writer, child->path);
+	wire_put_string(&writer, child->folder);
+	put_list(&writer, child->arguments, child->argument_count);
+	put_list(&writer, child->environment, child->environment_count);
+	return writer.failed ? -EMSGSIZE : (ssize_t)writer.length;
+}
+
+int worker_child_decode(
+	const void *data, size_t length, struct worker_child *ret_child, struct error *error)
+{
+	struct wire_reader reader = {.data = data, .length = length};
+	struct worker_child *child = ret_child;
+	if (wire_get_u32(&reader) != MESSAGE_CHILD_START)
+		reader.failed = true;
+	wire_get_u32(&reader); /* instance */
+	child->child = wire_get_u32(&reader);
+	for (size_t i = 0; i < ARRAY_LENGTH(child->stdio); i++)
+		if ((child->stdio[i] = wire_get_u32(&reader)) > CHILD_STDIO_INHERIT)
+			reader.failed = true;
+	child->time_ms = wire_get_u32(&reader);
+	child->path = wire_get_string(&reader, WORKER_STRING_MAX);
+	child->folder = wire_get_string(&reader, WORKER_STRING_MAX);
+	child->argument_count = get_list(&reader, child->arguments, WORKER_STRINGS_MAX);
+	child->environment_count = get_list(&reader, child->environment, WORKER_STRINGS_MAX);
+	if (!wire_get_end(&reader) || child->path[0] != '/')
+		return error_set(error, EBADMSG, "a malformed CHILD_START message");
+	return 0;
+}
+
+const char *audit_permission_name(enum audit_permission permission)
+{
+	static const char *const names[] = {
+		[AUDIT_FS_READ] = "fs.read",
+		[AUDIT_FS_WRITE] = "fs.write",
+		[AUDIT_NET_CONNECT] = "net.connect",
+		[AUDIT_NET_LISTEN] = "net.listen",
+		[AUDIT_CHILD] = "child",
+		[AUDIT_ENV] = "env",
+		[AUDIT_SYSCALL] = "syscall",
+		[AUDIT_RESOURCE] = "resource",
+	};
+	return (unsigned)permission < ARRAY_LENGTH(names) ? names[permission] : "unknown";
+}
+
+const char *audit_layer_name(enum audit_layer layer)
+{
+	static const char *const names[] = {
+		[AUDIT_LAYER_MOUNT] = "mount",
+		[AUDIT_LAYER_LANDLOCK] = "landlock",
+		[AUDIT_LAYER_SECCOMP] = "seccomp",
+		[AUDIT_LAYER_EGRESS] = "egress",
+		[AUDIT_LAYER_CGROUP] = "cgroup",
+		[AUDIT_LAYER_SUPERVISOR] = "supervisor",
+		[AUDIT_LAYER_ENGINE] = "engine",
+	};
+	return (unsigned)layer < ARRAY_LENGTH(names) ? names[layer] : "unknown";
 }

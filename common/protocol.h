@@ -13,6 +13,17 @@
  *                          READY             module evaluated, listeners accept
  *                          FAILED            cannot become ready; then it exits
  *                          EXITING           ends by itself, with why
+ *                          AUDIT             a decision that only the worker saw
+ *                          DROP              give up a permission; answered by DROPPED
+ *                          CHILD_START       run a granted program
+ *                          CHILD_SIGNAL      send it a signal
+ *   supervisor -> worker   EGRESS            a new channel to the egress process
+ *                          DROPPED           the permission is gone
+ *                          CHILD_STARTED     with the other ends of its pipes
+ *                          CHILD_FAILED      it could not be started
+ *                          CHILD_EXITED      how it ended
+ *   supervisor -> job      START, EGRESS, and
+ *                          SIGNAL            a signal for the program
  *
  * A worker that was forked without START waiting is a stock worker: it has done all
  * of the work that needs no tenant, and blocks. */
@@ -36,6 +47,16 @@ enum message_type {
 	MESSAGE_READY,
 	MESSAGE_FAILED,
 	MESSAGE_EXITING,
+	MESSAGE_AUDIT,
+	MESSAGE_DROP,
+	MESSAGE_DROPPED,
+	MESSAGE_EGRESS,
+	MESSAGE_SIGNAL,
+	MESSAGE_CHILD_START,
+	MESSAGE_CHILD_SIGNAL,
+	MESSAGE_CHILD_STARTED,
+	MESSAGE_CHILD_FAILED,
+	MESSAGE_CHILD_EXITED,
 	MESSAGE_TYPE_COUNT,
 };
 
@@ -86,18 +107,31 @@ struct message_spawned {
 #define WORKER_STRINGS_MAX 1024 /* environment entries, arguments: each */
 #define WORKER_STRING_MAX (64 * 1024)
 
+#define WORKER_GRANTS_MAX 192 /* files and folders */
+#define WORKER_RULES_MAX 256  /* of each list of permissions */
+
 enum worker_mode {
 	WORKER_MODE_SERVE,  /* export default { fetch } on listeners */
 	WORKER_MODE_SCRIPT, /* run once, exit with its code */
+	WORKER_MODE_JOB,    /* any program, in a sandbox of its own: tenant-launcher */
 };
 
-/* Order of the descriptors of START. Listeners follow the last one. */
+/* One file or folder of the host. Its mount is a descriptor of START. */
+struct worker_grant {
+	const char *path; /* absolute, normalised; the same inside as on the host */
+	bool write;       /* and read */
+	bool folder;
+};
+
+/* Order of the descriptors of START. Listeners follow the last one, then one detached
+ * mount for each grant (none in tier container). */
 enum worker_fd {
 	WORKER_FD_RELEASE, /* detached mount of the release, open_tree(2); becomes /app */
 	WORKER_FD_STATS,   /* memfd of one struct worker_stats page, shared */
 	WORKER_FD_STDIN,
 	WORKER_FD_STDOUT,
 	WORKER_FD_STDERR,
+	WORKER_FD_EGRESS, /* channel to the egress process; /dev/null without net.connect */
 	WORKER_FD_LISTENERS,
 };
 
@@ -108,6 +142,10 @@ struct worker_start {
 	const char *entry; /* path of the entry module below /app */
 	uint32_t mode;     /* enum worker_mode */
 	uint32_t uid;      /* id inside the worker's user namespace, 1..uid_count-1 */
+	const char *root;  /* folder of the release as the worker sees it: "/app" */
+	uint32_t tier;     /* enum tier */
+	uint32_t audit;    /* enum policy_audit: 0 off, 1 denied, 2 all */
+	bool egress;       /* WORKER_FD_EGRESS is a channel */
 	bool allow_eval, allow_wasm, allow_jit;
 	uint64_t memory_bytes; /* of the whole process; the heap limit follows from it */
 	uint32_t files;        /* RLIMIT_NOFILE */
@@ -116,12 +154,24 @@ struct worker_start {
 	uint64_t body_bytes;   /* largest request body */
 	uint32_t concurrent;   /* most requests under way */
 	uint32_t idle_ms;      /* keep-alive time without a request */
+	uint64_t tmp_bytes;    /* of /tmp; 0: there is none */
+	uint32_t time_ms;      /* jobs: most wall-clock time; 0: no limit */
+	const char *folder;    /* jobs: the current folder; "" for "/" */
 	size_t environment_count;
 	const char *environment[WORKER_STRINGS_MAX]; /* "NAME=value" */
 	size_t argument_count;
 	const char *arguments[WORKER_STRINGS_MAX];
 	size_t listener_count;
-	const char *listeners[WORKER_LISTENERS_MAX]; /* "tcp:127.0.0.1:8080", "unix:/run/x" */
+	const char *listeners[WORKER_LISTENERS_MAX];      /* "tcp:127.0.0.1:8080", "unix:/run/x" */
+	const char *listener_names[WORKER_LISTENERS_MAX]; /* "" without one; as many */
+	size_t grant_count;
+	struct worker_grant grants[WORKER_GRANTS_MAX]; /* ascending by path: parents first */
+	/* The rest of the permissions as the policy spells them, for good errors and for
+	 * process.permission: who enforces them is somebody else. */
+	size_t connect_count, deny_count, exec_count;
+	const char *connect[WORKER_RULES_MAX], *deny[WORKER_RULES_MAX], *exec[WORKER_RULES_MAX];
+	size_t secret_count;
+	const char *secrets[WORKER_RULES_MAX]; /* "NAME=value" */
 };
 
 struct message_drain {
@@ -141,13 +191,17 @@ int worker_start_decode(
 
 /* Why a worker says that it ends, or could not start. */
 enum worker_reason {
-	WORKER_REASON_EXIT = 1,   /* process.exit, or a script that came to its end */
-	WORKER_REASON_DRAINED,    /* as told */
-	WORKER_REASON_UNCAUGHT,   /* an exception or rejection that nobody handled */
-	WORKER_REASON_CPU_LIMIT,  /* one turn used more than turn_cpu_ms */
-	WORKER_REASON_HEAP_LIMIT, /* V8's heap reached its limit */
-	WORKER_REASON_BOOT,       /* FAILED: the release could not be loaded */
-	WORKER_REASON_SANDBOX,    /* FAILED: a step of the confinement failed */
+	WORKER_REASON_EXIT = 1,     /* process.exit, or a script that came to its end */
+	WORKER_REASON_DRAINED,      /* as told */
+	WORKER_REASON_UNCAUGHT,     /* an exception or rejection that nobody handled */
+	WORKER_REASON_CPU_LIMIT,    /* one turn used more than turn_cpu_ms */
+	WORKER_REASON_HEAP_LIMIT,   /* V8's heap reached its limit */
+	WORKER_REASON_BOOT,         /* FAILED: the release could not be loaded */
+	WORKER_REASON_SANDBOX,      /* FAILED: a step of the confinement failed */
+	WORKER_REASON_SIGNAL,       /* a job's program was killed by the signal EXIT_CODE */
+	WORKER_REASON_TIME_LIMIT,   /* a job ran longer than time_ms */
+	WORKER_REASON_NOT_FOUND,    /* FAILED: a job's program is not there */
+	WORKER_REASON_NOT_RUNNABLE, /* FAILED: a job's program cannot be run */
 	WORKER_REASON_COUNT,
 };
 
@@ -164,6 +218,105 @@ size_t message_report_encode(void *data, size_t size, enum message_type type, ui
 	enum worker_reason reason, uint32_t exit_code, const char *text);
 /* Returns the text of a checked report, "" when it has none or is not terminated. */
 const char *message_report_text(const void *data, size_t length);
+
+/* AUDIT. What the worker says is a hint: a compromised one may say anything, or nothing. */
+struct message_audit {
+	struct message_header header;
+	uint32_t permission; /* enum audit_permission */
+	uint32_t layer;      /* enum audit_layer */
+	uint32_t allowed;    /* 0 or 1 */
+	int32_t syscall;     /* AUDIT_LAYER_SECCOMP: its number, else -1 */
+	/* then the resource, NUL-terminated, at most AUDIT_RESOURCE_MAX */
+};
+#define AUDIT_RESOURCE_MAX 4096
+
+/* What was asked for: the names of process.permission, see audit_permission_name. */
+enum audit_permission {
+	AUDIT_FS_READ,
+	AUDIT_FS_WRITE,
+	AUDIT_NET_CONNECT,
+	AUDIT_NET_LISTEN,
+	AUDIT_CHILD,
+	AUDIT_ENV,
+	AUDIT_SYSCALL,
+	AUDIT_RESOURCE, /* a limit: memory, pids, cpu */
+	AUDIT_PERMISSION_COUNT,
+};
+/* Who decided. */
+enum audit_layer {
+	AUDIT_LAYER_MOUNT,
+	AUDIT_LAYER_LANDLOCK,
+	AUDIT_LAYER_SECCOMP,
+	AUDIT_LAYER_EGRESS,
+	AUDIT_LAYER_CGROUP,
+	AUDIT_LAYER_SUPERVISOR, /* jobs */
+	AUDIT_LAYER_ENGINE,     /* eval, wasm */
+	AUDIT_LAYER_COUNT,
+};
+/* "fs.read", "fs.write", "net.connect", "net.listen", "child", "env", "syscall", "resource" */
+const char *audit_permission_name(enum audit_permission permission);
+/* "mount", "landlock", "seccomp", "egress", "cgroup", "supervisor", "engine" */
+const char *audit_layer_name(enum audit_layer layer);
+
+/* DROP and DROPPED: the scope ("fs.read", "net", …) and the resource ("" for all of it), two
+ * NUL-terminated strings behind the header. DROPPED repeats them. */
+#define MESSAGE_DROP_MAX (sizeof(struct message_header) + 32 + AUDIT_RESOURCE_MAX)
+
+/* ---- children of a worker: programs that the policy grants, run as jobs ---- */
+
+#define WORKER_CHILDREN_MAX 64 /* at a time */
+
+enum child_stdio {
+	CHILD_STDIO_IGNORE,  /* /dev/null */
+	CHILD_STDIO_PIPE,    /* a socketpair; the worker's end comes with CHILD_STARTED */
+	CHILD_STDIO_INHERIT, /* the worker's own */
+};
+
+struct worker_child {
+	uint32_t child; /* the worker's number for it, not in use */
+	uint32_t stdio[3];
+	uint32_t time_ms;   /* most wall-clock time; 0: no limit */
+	const char *path;   /* absolute; must be one of child.exec */
+	const char *folder; /* current folder; "" for "/" */
+	size_t argument_count;
+	const char *arguments[WORKER_STRINGS_MAX]; /* from argv[0] on */
+	size_t environment_count;
+	const char *environment[WORKER_STRINGS_MAX]; /* "NAME=value" */
+};
+/* As worker_start_encode and worker_start_decode. */
+ssize_t worker_child_encode(
+	const struct worker_child *child, uint32_t instance, void *data, size_t size);
+int worker_child_decode(
+	const void *data, size_t length, struct worker_child *ret_child, struct error *error);
+
+/* CHILD_SIGNAL and SIGNAL (where CHILD is 0). */
+struct message_child_signal {
+	struct message_header header;
+	uint32_t child;
+	int32_t number;
+};
+
+/* Descriptors of CHILD_STARTED: the worker's ends of the pipes, in the order of stdio. */
+struct message_child_started {
+	struct message_header header;
+	uint32_t child;
+	int32_t pid; /* of its sandbox, on the host: a number to show, no more */
+};
+
+struct message_child_failed {
+	struct message_header header;
+	uint32_t child;
+	int32_t code; /* errno: EACCES not granted, ENOENT no such program, EAGAIN too many */
+	/* then the text, NUL-terminated */
+};
+
+struct message_child_exited {
+	struct message_header header;
+	uint32_t child;
+	int32_t exit_code; /* -1: killed by SIGNAL */
+	int32_t signal;
+	uint32_t timed_out;
+};
 
 /* Shared between worker (writes) and supervisor (reads): what `status` shows even
  * while the worker is in a busy loop. The supervisor trusts none of it: it copies

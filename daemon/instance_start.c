@@ -94,6 +94,7 @@ static int put_fds(struct instance *instance, const struct instance_spec *spec,
 		return stats;
 	start->fds[WORKER_FD_STATS] = keep(start, stats);
 	int result = put_stdio(instance, spec, start, error);
+	start->fds[WORKER_FD_EGRESS] = instance->factory->null_fd;
 	start->fd_count = WORKER_FD_LISTENERS;
 	/* Descriptors of its own: START may be sent again after the tenant closed its. */
 	for (size_t i = 0; result == 0 && spec->listeners && i < spec->listeners->count; i++) {
@@ -118,8 +119,10 @@ static int put_strings(struct worker_start *what, const struct instance_spec *sp
 		what->environment[what->environment_count++] = environment->items[i];
 	for (size_t i = 0; i < spec->argument_count; i++)
 		what->arguments[what->argument_count++] = spec->arguments[i];
-	for (size_t i = 0; spec->listeners && i < spec->listeners->count; i++)
+	for (size_t i = 0; spec->listeners && i < spec->listeners->count; i++) {
+		what->listener_names[what->listener_count] = "";
 		what->listeners[what->listener_count++] = spec->listeners->items[i].address;
+	}
 	return 0;
 }
 
@@ -137,6 +140,9 @@ static int encode(struct instance *instance, const struct instance_spec *spec,
 		.entry = spec->entry,
 		.mode = spec->mode,
 		.uid = instance->uid - instance->uid_first,
+		.root = "/app",
+		.tier = TIER_FULL,
+		.audit = policy->audit,
 		.allow_eval = policy->allow_eval,
 		.allow_wasm = policy->allow_wasm,
 		.allow_jit = policy->allow_jit,

@@ -20,7 +20,7 @@
 /* Where the descriptors of START end up. */
 #define FIRST_TURNS 3
 
-enum { FD_CHANNEL = 3, FD_STATS, FD_LISTENERS };
+enum { FD_CHANNEL = 3, FD_STATS, FD_EGRESS, FD_LISTENERS };
 
 static struct worker_start start;
 static uv_poll_t channel_poll;
@@ -95,6 +95,7 @@ static int place_fds(int *fds, size_t count, struct error *error)
 		{fds[WORKER_FD_STDERR], STDERR_FILENO},
 		{runtime.channel, FD_CHANNEL},
 		{fds[WORKER_FD_STATS], FD_STATS},
+		{fds[WORKER_FD_EGRESS], FD_EGRESS},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(places); i++)
 		if (places[i][0] != places[i][1] && dup2(places[i][0], places[i][1]) < 0)
@@ -126,8 +127,9 @@ static int map_stats(struct error *error)
 
 static int enter_sandbox(int release, size_t listeners, struct error *error)
 {
-	int keep[2 + WORKER_LISTENERS_MAX];
-	for (size_t i = 0; i < 2 + listeners; i++)
+	int keep[FD_LISTENERS - FD_CHANNEL + WORKER_LISTENERS_MAX];
+	const size_t count = FD_LISTENERS - FD_CHANNEL + listeners;
+	for (size_t i = 0; i < count; i++)
 		keep[i] = FD_CHANNEL + (int)i;
 	struct sandbox_enter enter = {
 		.channel = FD_CHANNEL,
@@ -135,7 +137,7 @@ static int enter_sandbox(int release, size_t listeners, struct error *error)
 		.uid = start.uid,
 		.files = start.files,
 		.keep = keep,
-		.keep_count = 2 + listeners,
+		.keep_count = count,
 	};
 	return sandbox_enter(&enter, error);
 }

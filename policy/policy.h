@@ -9,6 +9,7 @@
 #pragma once
 
 #include "common/error.h"
+#include "common/tier.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,6 +55,7 @@ struct policy_listen {
 	int family;          /* AF_INET, AF_INET6 or AF_UNIX */
 	uint8_t address[16]; /* network order */
 	uint16_t port;       /* 0: any free port */
+	char name[64];       /* "": none. [a-z0-9-] as a tenant's */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
@@ -81,6 +83,13 @@ struct policy_limits {
 	uint64_t pids;        /* threads and processes */
 	uint64_t files;       /* open descriptors of a process */
 	uint64_t tmp_bytes;   /* of /tmp; 0: there is none */
+	uint64_t time_ms;     /* of a whole run or job; 0: no limit */
+	uint64_t stack_bytes; /* of JavaScript */
+	struct {
+		uint64_t concurrent; /* connections that are being made */
+		uint64_t rate;       /* and so many a second */
+		uint64_t time_ms;    /* to make one */
+	} connect;
 	struct {
 		uint64_t cpu_ms;
 		bool cpu_named; /* by the file; else cpu_ms is the default, for servers */
@@ -108,6 +117,7 @@ struct policy {
 	bool allow_eval, allow_wasm, allow_jit;
 	struct policy_limits limits;
 	enum policy_audit audit;
+	enum tier tier; /* the least that the tenant accepts; TIER_NONE: any */
 };
 
 /* Parses and validates LENGTH bytes of TEXT. FILE_NAME stands in messages only.

@@ -1,6 +1,7 @@
 #include "common/cleanup.h"
 #include "common/message.h"
 #include "common/protocol.h"
+#include "common/tier.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -83,6 +84,8 @@ static struct worker_start *example(void)
 		.entry = "src/main.js",
 		.mode = WORKER_MODE_SCRIPT,
 		.uid = 1,
+		.root = "/app",
+		.tier = TIER_FULL,
 		.allow_wasm = true,
 		.memory_bytes = UINT64_C(1) << 40,
 		.files = 256,
@@ -97,6 +100,20 @@ static struct worker_start *example(void)
 		.arguments = {""},
 		.listener_count = 2,
 		.listeners = {"tcp:127.0.0.1:8080", "unix:/run/x"},
+		.listener_names = {"", "admin"},
+		.tmp_bytes = 4096,
+		.time_ms = 7,
+		.folder = "/srv",
+		.grant_count = 2,
+		.grants = {{"/srv/data", false, true}, {"/srv/data/out", true, false}},
+		.connect_count = 1,
+		.connect = {"example.com:443"},
+		.deny_count = 1,
+		.deny = {"192.0.2.0/24"},
+		.exec_count = 1,
+		.exec = {"/usr/bin/git"},
+		.secret_count = 1,
+		.secrets = {"KEY=value"},
 	};
 	return &start;
 }
@@ -120,6 +137,20 @@ static void start_survives_encoding(void **state)
 		assert_int_equal(header.instance, 42);
 		assert_int_equal(worker_start_decode(data, (size_t)length, &got, &error), 0);
 		assert_string_equal(got.tenant, "shop");
+		assert_string_equal(got.root, "/app");
+		assert_int_equal(got.tier, TIER_FULL);
+		assert_int_equal(got.tmp_bytes, 4096);
+		assert_int_equal(got.time_ms, 7);
+		assert_string_equal(got.folder, "/srv");
+		assert_string_equal(got.listener_names[1], "admin");
+		assert_int_equal(got.grant_count, 2);
+		assert_string_equal(got.grants[1].path, "/srv/data/out");
+		assert_true(got.grants[1].write && !got.grants[1].folder);
+		assert_true(!got.grants[0].write && got.grants[0].folder);
+		assert_string_equal(got.connect[0], "example.com:443");
+		assert_string_equal(got.deny[0], "192.0.2.0/24");
+		assert_string_equal(got.exec[0], "/usr/bin/git");
+		assert_string_equal(got.secrets[0], "KEY=value");
 		assert_string_equal(got.entry, "src/main.js");
 		assert_int_equal(got.mode, WORKER_MODE_SCRIPT);
 		assert_int_equal(got.uid, 1);
@@ -175,7 +206,7 @@ static void a_start_with_impossible_values_is_refused(void **state)
 	struct error error;
 
 	struct worker_start *start = example();
-	start->mode = WORKER_MODE_SCRIPT + 1;
+	start->mode = WORKER_MODE_JOB + 1;
 	ssize_t length = worker_start_encode(start, 1, data, sizeof data);
 	assert_int_equal(worker_start_decode(data, (size_t)length, &got, &error), -EBADMSG);
 
@@ -191,9 +222,10 @@ static void a_start_with_impossible_values_is_refused(void **state)
 
 	/* Permission bits that this version does not know. */
 	length = worker_start_encode(example(), 1, data, sizeof data);
-	size_t flags = 8 + (4 + sizeof "shop") + (4 + sizeof "src/main.js") + 8;
+	size_t flags =
+		8 + (4 + sizeof "shop") + (4 + sizeof "src/main.js") + 8 + (4 + sizeof "/app") + 8;
 	assert_int_equal(data[flags], 2);
-	data[flags] = 8;
+	data[flags] = 16;
 	assert_int_equal(worker_start_decode(data, (size_t)length, &got, &error), -EBADMSG);
 }
 

@@ -1,0 +1,51 @@
+/* Does a policy allow it? The one matcher: egress enforces with it, `tenantctl policy
+ * test` and process.permission ask it. Pure functions. */
+#pragma once
+
+#include "policy/policy.h"
+
+/* What a tenant asks to connect to, made canonical: a host in one spelling only. */
+struct policy_target {
+	enum policy_net_kind kind; /* HOST, ADDRESS or UNIX */
+	char name[256];            /* HOST: lower case, no dot at the end; UNIX: path */
+	int family;
+	uint8_t address[16]; /* ADDRESS; a mapped IPv4 address is that IPv4 address */
+	uint16_t port;
+};
+
+/* Makes HOST (LENGTH bytes, any bytes) canonical: names to lower case A-labels; numeric,
+ * octal, hexadecimal and short addresses (0x7f.1, 2130706433) and ::ffff:a.b.c.d to the
+ * address that connect(2) would use; brackets off. NULs, whitespace, %zone, empty labels and
+ * whatever else is not a name: -EINVAL with the reason. UNIX_SOCKET: HOST is a path, absolute and
+ * normalised. */
+int policy_target_parse(const char *host, size_t length, uint16_t port, bool unix_socket,
+	struct policy_target *ret, struct error *error);
+
+struct policy_decision {
+	bool allowed;
+	/* The rule that decided, in connect or deny; NULL: no rule matches. */
+	const struct policy_net_rule *rule;
+	char reason[256]; /* in words */
+};
+
+/* Before resolving: may this name, address or path be asked for at all? A name that a
+ * HOST or SUFFIX rule allows; a name that no such rule allows may still be allowed by
+ * its addresses when there are ADDRESS rules for the port: then allowed is true, RULE NULL. */
+void policy_match_target(const struct policy_net_rules *connect,
+	const struct policy_net_rules *deny, const struct policy_target *target,
+	struct policy_decision *ret);
+
+/* After resolving: may TARGET (a name) be reached at ADDRESS? Deny rules, by name and by
+ * address, beat all. A private, loopback, link-local, multicast, documentation or metadata
+ * address needs an ADDRESS rule of its own, whatever the name's rule says. */
+void policy_match_address(const struct policy_net_rules *connect,
+	const struct policy_net_rules *deny, const struct policy_target *target, int family,
+	const uint8_t address[16], struct policy_decision *ret);
+
+/* Is the address one of those that need a grant by address? The kind in words ("loopback",
+ * "private", "link-local", …), or NULL for a public one. */
+const char *policy_address_kind(int family, const uint8_t address[16]);
+
+/* Files and programs: PATH, absolute and normalised, is one of LIST or below it. /a/b is
+ * below /a, /ab is not. The entry, or NULL. */
+const char *policy_match_path(const struct policy_list *list, const char *path);
