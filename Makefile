@@ -15,7 +15,7 @@ all: build/tenantctl build/examples/hono/main.js
 run: all
 	@tools/run
 
-test: all asan
+test: all asan build/npm
 	@tools/test
 
 bench: all
@@ -38,6 +38,10 @@ build: isolate/js/node_modules/.ready
 build/examples/hono/main.js: docs/examples/hono/main.js docs/examples/hono/node_modules/.ready
 	@tools/userland esbuild $< --bundle --format=esm --platform=neutral \
 		--main-fields=module,main --conditions=worker,import --log-level=warning --outfile=$@
+
+# For the test of a CI job: npm itself, which is not in the userland.
+build/npm: tools/npm-itself
+	@tools/npm-itself $@
 
 fuzz: isolate/js/node_modules/.ready
 	@tools/fuzz

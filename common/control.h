@@ -6,7 +6,8 @@
  * The daemon knows who asks by SO_PEERCRED alone.
  *
  *   verb      request                                   answer
- *   version   {}                                        done {version, schema, engine, pid}
+ *   version   {}                                        done {version, schema, engine, pid,
+ *                                                       tier}
  *   list      {}                                        item {tenant}…, done {}
  *   status    {name}                                    done {tenant}
  *   deploy    {name, policy?: text, policy_file?,       item {"log": line}… while it starts,
@@ -15,10 +16,19 @@
  *   remove    {name}                                    done {}
  *   logs      {name, lines, follow}                     item {"time","stream","line"}…, done {}
  *   run       {name?, entry, arguments, policy?: text,  item {"started": …}, done {exit_code,
- *              policy_file?} + descriptors: archive,      signal, reason, message}
- *              stdin, stdout, stderr
+ *              policy_file?} + descriptors: archive,      signal, reason, message,
+ *              stdin, stdout, stderr; audit?: "all"…   denials: [{permission, resource,
+ *                                                      layer, detail}]}
+ *             or {name?, command, arguments: argv,      the same
+ *              folder, policy?, policy_file?} +
+ *              descriptors: stdin, stdout, stderr
  *   signal    {number}: on the connection of a `run`    (none)
  *   check     {policy: text, policy_file}               done {}
+ *   audit     {name?, lines, follow, denied}            item: a line of daemon/audit.h…,
+ *                                                       done {cut: there were more}
+ *   policy    {name}                                    done {policy: text, file}
+ *   doctor    {}                                        done {tier, possible, items: [{group,
+ *                                                       name, state, value, cost}]}
  *   shutdown  {}                                        done {}
  *
  * {tenant} is
@@ -28,7 +38,9 @@
  *    "stats": {"requests","requests_active","connections","loop_delay_ms",
  *              "loop_busy_ms","heap_used","heap_limit","external"} | null,
  *    "cgroup": {"memory","memory_peak","memory_limit","cpu_usec","pids","oom_kills"} | null,
- *    "policy": {"file": path or "default"}, "cgroup_version": "v2"|"v1"|"hybrid"}
+ *    "policy": {"file": path or "default"}, "cgroup_version": "v2"|"v1"|"hybrid",
+ *    "tier": "full"|"container", "not_enforced": ["memory", "cpu", "pids"]: limits that this
+ *    host cannot keep}
  *
  * wait_ms: at most how long the answer may take; when it is over the answer is an error
  * with exit 124, and the work goes on. A client that hangs up ends its `run`, nothing else.

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 int file_read(int dir_fd, const char *path, size_t most, char **ret_data, size_t *ret_length,
 	struct error *error)
@@ -98,4 +101,54 @@ int file_write_atomic(int dir_fd, const char *path, const void *data, size_t len
 	if (result < 0)
 		return error_errno(error, result, "cannot make %s durable", path);
 	return 0;
+}
+
+/* ---- below a folder ---- */
+
+bool file_has_openat2(void)
+{
+	/* A size of nothing is an error of those that have it. */
+	return syscall(SYS_openat2, -1, "", NULL, 0) < 0 && errno != ENOSYS;
+}
+
+/* Each part by itself, so that none of them is a link. */
+static int open_by_parts(int dir_fd, const char *path, int flags, mode_t mode)
+{
+	char rest[PATH_MAX], *next = rest;
+	cleanup_close int folder = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+	if (folder < 0)
+		return -1;
+	if (path[0] == '/' || strlen(path) >= sizeof rest) {
+		errno = path[0] == '/' ? EXDEV : ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(rest, path);
+	for (char *name; (name = strsep(&next, "/"));) {
+		if (strcmp(name, "..") == 0) {
+			errno = EXDEV;
+			return -1;
+		}
+		if (next == NULL)
+			return openat(
+				folder, name[0] ? name : ".", flags | O_NOFOLLOW | O_CLOEXEC, mode);
+		if (name[0] == '\0')
+			continue;
+		int fd = openat(folder, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return -1;
+		close(folder);
+		folder = fd;
+	}
+	return -1;
+}
+
+int file_open_beneath(int dir_fd, const char *path, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+		.mode = flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) ? mode : 0,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
+	return fd < 0 && errno == ENOSYS ? open_by_parts(dir_fd, path, flags, mode) : fd;
 }

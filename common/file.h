@@ -3,6 +3,7 @@
 
 #include "common/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -20,6 +21,13 @@ int file_write_atomic(int dir_fd, const char *path, const void *data, size_t len
 
 /* Writes all of DATA, going on after short writes. Returns 0 or a negative errno. */
 int file_write_all(int fd, const void *data, size_t length);
+
+/* Opens PATH, relative, below the folder DIR_FD: through no symbolic link and to nothing
+ * outside. With openat2(2), or where that is missing part by part. FLAGS as of openat(2),
+ * close-on-exec always. -1 and errno. */
+int file_open_beneath(int dir_fd, const char *path, int flags, mode_t mode);
+/* Does the kernel, or who filters its calls, have openat2? */
+bool file_has_openat2(void);
 
 /* fsync of the folder that holds PATH, so that a rename in it is durable. */
 int file_sync_folder_of(int dir_fd, const char *path);

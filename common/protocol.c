@@ -111,7 +111,9 @@ ssize_t worker_start_encode(
 	wire_put_u32(&writer, (uint32_t)(start->allow_eval | start->allow_wasm << 1 |
 					 start->allow_jit << 2 | start->egress << 3));
 	wire_put_u64(&writer, start->memory_bytes);
+	wire_put_u64(&writer, start->stack_bytes);
 	wire_put_u32(&writer, start->files);
+	wire_put_u32(&writer, start->threads);
 	wire_put_u32(&writer, start->turn_cpu_ms);
 	wire_put_u32(&writer, start->request_ms);
 	wire_put_u64(&writer, start->body_bytes);
@@ -153,7 +155,9 @@ int worker_start_decode(
 	start->allow_wasm = flags & 2;
 	start->allow_jit = flags & 4;
 	start->memory_bytes = wire_get_u64(&reader);
+	start->stack_bytes = wire_get_u64(&reader);
 	start->files = wire_get_u32(&reader);
+	start->threads = wire_get_u32(&reader);
 	start->turn_cpu_ms = wire_get_u32(&reader);
 	start->request_ms = wire_get_u32(&reader);
 	start->body_bytes = wire_get_u64(&reader);

@@ -124,10 +124,12 @@ struct worker_grant {
 };
 
 /* Order of the descriptors of START. Listeners follow the last one, then one detached
- * mount for each grant (none in tier container). */
+ * mount for each grant; in tier container the file or folder itself (O_PATH). */
 enum worker_fd {
-	WORKER_FD_RELEASE, /* detached mount of the release, open_tree(2); becomes /app */
-	WORKER_FD_STATS,   /* memfd of one struct worker_stats page, shared */
+	/* Detached mount of the release, open_tree(2); becomes /app. Tier container: the
+	 * folder itself. */
+	WORKER_FD_RELEASE,
+	WORKER_FD_STATS, /* memfd of one struct worker_stats page, shared */
 	WORKER_FD_STDIN,
 	WORKER_FD_STDOUT,
 	WORKER_FD_STDERR,
@@ -141,14 +143,17 @@ struct worker_start {
 	const char *tenant;
 	const char *entry; /* path of the entry module below /app */
 	uint32_t mode;     /* enum worker_mode */
-	uint32_t uid;      /* id inside the worker's user namespace, 1..uid_count-1 */
-	const char *root;  /* folder of the release as the worker sees it: "/app" */
+	uint32_t uid;      /* id inside the worker's user namespace, 1..uid_count-1; the host's
+			      in tier container */
+	const char *root;  /* folder of the release as the worker sees it: "/app" in tier full */
 	uint32_t tier;     /* enum tier */
 	uint32_t audit;    /* enum policy_audit: 0 off, 1 denied, 2 all */
 	bool egress;       /* WORKER_FD_EGRESS is a channel */
 	bool allow_eval, allow_wasm, allow_jit;
 	uint64_t memory_bytes; /* of the whole process; the heap limit follows from it */
+	uint64_t stack_bytes;  /* of JavaScript; 0: V8's default */
 	uint32_t files;        /* RLIMIT_NOFILE */
+	uint32_t threads;      /* of it: limits.pids. A cgroup's, where there are any */
 	uint32_t turn_cpu_ms;  /* most CPU time of one turn of the event loop */
 	uint32_t request_ms;   /* most wall-clock time of one request */
 	uint64_t body_bytes;   /* largest request body */
@@ -226,7 +231,7 @@ struct message_audit {
 	uint32_t layer;      /* enum audit_layer */
 	uint32_t allowed;    /* 0 or 1 */
 	int32_t syscall;     /* AUDIT_LAYER_SECCOMP: its number, else -1 */
-	/* then the resource, NUL-terminated, at most AUDIT_RESOURCE_MAX */
+			     /* then the resource, NUL-terminated, at most AUDIT_RESOURCE_MAX */
 };
 #define AUDIT_RESOURCE_MAX 4096
 
@@ -307,7 +312,7 @@ struct message_child_failed {
 	struct message_header header;
 	uint32_t child;
 	int32_t code; /* errno: EACCES not granted, ENOENT no such program, EAGAIN too many */
-	/* then the text, NUL-terminated */
+		      /* then the text, NUL-terminated */
 };
 
 struct message_child_exited {

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const struct command command_check, command_completion, command_deploy, command_help,
-	command_list, command_logs, command_remove, command_restart, command_run, command_start,
-	command_status, command_stop, command_version;
+extern const struct command command_audit, command_check, command_completion, command_deploy,
+	command_doctor, command_help, command_list, command_logs, command_policy, command_remove,
+	command_restart, command_run, command_start, command_status, command_stop, command_version;
 
 const struct command *const commands[] = {
 	&command_deploy,
@@ -17,11 +17,14 @@ const struct command *const commands[] = {
 	&command_list,
 	&command_status,
 	&command_logs,
+	&command_audit,
 	&command_start,
 	&command_stop,
 	&command_restart,
 	&command_run,
 	&command_check,
+	&command_policy,
+	&command_doctor,
 	&command_version,
 	&command_help,
 	&command_completion,
@@ -45,6 +48,9 @@ const struct option options[OPTION_COUNT] = {
 		"the daemon's control socket (else $" CONTROL_SOCKET_ENVIRONMENT
 		", else " CONTROL_SOCKET_DEFAULT ")"},
 	[OPTION_VERSION] = {"version", 'V', NULL, ARGUMENT_NONE, "show tenantctl's version"},
+	[OPTION_AUDIT] = {"audit", 'A', "WHAT", ARGUMENT_AUDIT,
+		"record off, denied or all, whatever the policy says"},
+	[OPTION_DENIED] = {"denied", 'd', NULL, ARGUMENT_NONE, "show denials only"},
 	[OPTION_FOLLOW] = {"follow", 'f', NULL, ARGUMENT_NONE,
 		"go on with new lines until interrupted"},
 	[OPTION_LINES] = {"lines", 'n', "N", ARGUMENT_TEXT, "show the last N lines (100)"},
@@ -52,6 +58,8 @@ const struct option options[OPTION_COUNT] = {
 	[OPTION_NO_WAIT] = {"no-wait", 'W', NULL, ARGUMENT_NONE,
 		"return at once; do not wait for the outcome"},
 	[OPTION_POLICY] = {"policy", 'P', "FILE", ARGUMENT_PATH, "the operator's policy for it"},
+	[OPTION_RESOLVE] = {"resolve", 'r', NULL, ARGUMENT_NONE,
+		"resolve the name here and now, and test its addresses"},
 	[OPTION_TIMEOUT] = {"timeout", 't', "TIME", ARGUMENT_TEXT,
 		"wait at most this long: 500ms, 30s, 5m"},
 	[OPTION_YES] = {"yes", 'y', NULL, ARGUMENT_NONE, "do not ask"},

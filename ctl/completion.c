@@ -19,6 +19,12 @@ static const char *bash_words(enum argument_kind kind)
 		return "$commands";
 	case ARGUMENT_SHELL:
 		return "bash zsh";
+	case ARGUMENT_POLICY_VERB:
+		return "explain suggest test";
+	case ARGUMENT_AUDIT:
+		return "all denied off";
+	case ARGUMENT_QUESTION:
+		return "connect env exec listen read write";
 	default:
 		return NULL;
 	}
@@ -121,6 +127,12 @@ static const char *zsh_action(enum argument_kind kind)
 		return "_files";
 	case ARGUMENT_SHELL:
 		return "(bash zsh)";
+	case ARGUMENT_POLICY_VERB:
+		return "(explain suggest test)";
+	case ARGUMENT_AUDIT:
+		return "(all denied off)";
+	case ARGUMENT_QUESTION:
+		return "(connect env exec listen read write)";
 	default:
 		return " ";
 	}

@@ -73,8 +73,10 @@ static void show_done(const char *name, json_t *done, double total_ms)
 	{
 		size_t used = (size_t)length;
 		if (used < sizeof sentence)
-			length += snprintf(sentence + used, sizeof sentence - used, "\n  %s",
-				output_string(listener, "url"));
+			length += snprintf(sentence + used, sizeof sentence - used, "\n  %s%s%s",
+				output_string(listener, "url"),
+				output_string(listener, "name")[0] ? "  " : "",
+				output_string(listener, "name"));
 	}
 	json_object_set_new(done, "total_ms", json_real(total_ms));
 	output_result(done, "%s", sentence);

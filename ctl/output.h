@@ -15,6 +15,12 @@ struct output {
 	/* One tenant, with the last lines of its log (an array of items of `logs`). */
 	void (*tenant)(const json_t *tenant, const json_t *lines);
 	void (*log_line)(const json_t *item);
+	/* A line of the audit log, as daemon/audit.h says. */
+	void (*audit_line)(const json_t *item);
+	/* What a command found out: RESULT for programs; for people SECTIONS, an array of
+	 * {"title", "items": [{"mark"?: "fine"|"note"|"weaker"|"missing"|"fatal", "text",
+	 * "note"}]}. */
+	void (*report)(const json_t *result, const json_t *sections);
 	/* What a command has done: SENTENCE, of which RESULT is the data. */
 	void (*result)(const json_t *result, const char *sentence);
 	/* An error: for people on standard error, in any form. */

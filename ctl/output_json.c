@@ -44,6 +44,12 @@ static void print_result(const json_t *result, const char *sentence)
 	json_decref(document);
 }
 
+static void print_report(const json_t *result, const json_t *sections)
+{
+	(void)sections;
+	print_result(result, "");
+}
+
 static void print_error(const char *code, const char *message, int exit)
 {
 	json_t *document = json_pack("{s:i, s:{s:s, s:s, s:i}}", "schema", CONTROL_SCHEMA, "error",
@@ -58,6 +64,8 @@ const struct output output_json = {
 	.tenants = print_tenants,
 	.tenant = print_tenant,
 	.log_line = print_log_line,
+	.audit_line = print_log_line,
+	.report = print_report,
 	.result = print_result,
 	.error = print_error,
 };

@@ -87,6 +87,39 @@ static void print_log_line(const json_t *item)
 	fflush(stdout);
 }
 
+static void print_audit_line(const json_t *item)
+{
+	static const char *const keys[] = {
+		"time", "tenant", "result", "permission", "resource", "layer", "detail"};
+	char safe[16384];
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		printf("%s%s", i ? "\t" : "",
+			output_safe(safe, sizeof safe, output_string(item, keys[i])));
+	printf("\n");
+	fflush(stdout);
+}
+
+/* Title, mark, text, note. */
+static void print_report(const json_t *result, const json_t *sections)
+{
+	const json_t *section, *item;
+	size_t i, k;
+	(void)result;
+	json_array_foreach(sections, i, section)
+	{
+		json_array_foreach(json_object_get(section, "items"), k, item)
+		{
+			static const char *const keys[] = {"mark", "text", "note"};
+			char safe[8192];
+			printf("%s", output_string(section, "title"));
+			for (size_t n = 0; n < sizeof keys / sizeof keys[0]; n++)
+				printf("\t%s", output_safe(safe, sizeof safe,
+						       output_string(item, keys[n])));
+			printf("\n");
+		}
+	}
+}
+
 static void print_tenant(const json_t *tenant, const json_t *lines)
 {
 	const json_t *line;
@@ -114,6 +147,8 @@ const struct output output_plain = {
 	.tenants = print_tenants,
 	.tenant = print_tenant,
 	.log_line = print_log_line,
+	.audit_line = print_audit_line,
+	.report = print_report,
 	.result = print_result,
 	.error = print_error,
 };

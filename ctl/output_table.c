@@ -118,6 +118,65 @@ static void print_log_line(const json_t *item)
 	fflush(stdout);
 }
 
+/* ---- the audit log, and reports ---- */
+
+static void print_audit_line(const json_t *item)
+{
+	char time[64], tenant[128], permission[32], resource[16384], layer[32], detail[4096];
+	const char *result = output_string(item, "result");
+	const bool denied = strcmp(result, "denied") == 0;
+	output_safe(time, sizeof time, output_string(item, "time"));
+	output_safe(tenant, sizeof tenant, output_string(item, "tenant"));
+	output_safe(permission, sizeof permission, output_string(item, "permission"));
+	output_safe(resource, sizeof resource, output_string(item, "resource"));
+	output_safe(layer, sizeof layer, output_string(item, "layer"));
+	output_safe(detail, sizeof detail, output_string(item, "detail"));
+	printf("%s%s%s %s", output_colour(COLOUR_DIM), time, output_colour(COLOUR_NONE), tenant);
+	if (result[0]) /* else it tells of records that were dropped */
+		printf(" %s%s%s %s %s %s(%s)", output_colour(denied ? COLOUR_RED : COLOUR_GREEN),
+			denied ? "denied" : "allowed", output_colour(COLOUR_NONE), permission,
+			resource, output_colour(COLOUR_DIM), layer);
+	printf("%s%s%s\n", detail[0] ? " " : "", detail, output_colour(COLOUR_NONE));
+	fflush(stdout);
+}
+
+static enum colour mark_colour(const char *mark)
+{
+	if (strcmp(mark, "fine") == 0)
+		return COLOUR_GREEN;
+	if (strcmp(mark, "missing") == 0 || strcmp(mark, "fatal") == 0)
+		return COLOUR_RED;
+	return strcmp(mark, "weaker") == 0 ? COLOUR_YELLOW : COLOUR_DIM;
+}
+
+static void print_report(const json_t *result, const json_t *sections)
+{
+	const json_t *section, *item;
+	size_t i, k;
+	(void)result;
+	json_array_foreach(sections, i, section)
+	{
+		printf("%s%s%s%s\n", i ? "\n" : "", output_colour(COLOUR_BOLD),
+			output_string(section, "title"), output_colour(COLOUR_NONE));
+		json_array_foreach(json_object_get(section, "items"), k, item)
+		{
+			char text[8192], note[8192];
+			const char *mark = output_string(item, "mark");
+			output_safe(text, sizeof text, output_string(item, "text"));
+			output_safe(note, sizeof note, output_string(item, "note"));
+			printf("  ");
+			if (mark[0])
+				printf("%s%-8s%s", output_colour(mark_colour(mark)), mark,
+					output_colour(COLOUR_NONE));
+			printf("%s\n", text);
+			if (note[0])
+				printf("  %*s%s%s%s\n", mark[0] ? 8 : 2, "",
+					output_colour(COLOUR_DIM), note,
+					output_colour(COLOUR_NONE));
+		}
+	}
+}
+
 /* ---- status ---- */
 
 static void field(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -157,7 +216,11 @@ static void print_process(const json_t *tenant)
 	if (output_string(tenant, "reason")[0])
 		field("because", "%s", output_string(tenant, "reason"));
 	json_array_foreach(json_object_get(tenant, "listeners"), i, listener)
-		field(i ? "" : "listens", "%s", output_string(listener, "url"));
+	{
+		const char *name = output_string(listener, "name");
+		field(i ? "" : "listens", "%s%s%s", output_string(listener, "url"),
+			name[0] ? "  " : "", name);
+	}
 	field("release", "%s", output_release(text, tenant));
 	if (output_integer(tenant, "pid")) {
 		char ready[OUTPUT_TEXT_MAX];
@@ -230,6 +293,18 @@ static void print_use(const json_t *tenant)
 		(long long)output_integer(stats, "connections"));
 }
 
+/* Limits of the policy that the host cannot keep. */
+static void print_missing(const json_t *missing)
+{
+	char text[64] = "";
+	const json_t *name;
+	size_t i;
+	json_array_foreach(missing, i, name) snprintf(text + strlen(text),
+		sizeof text - strlen(text), "%s%s", i ? ", " : "", json_string_value(name));
+	if (text[0])
+		field("not limited", "%s: no control group here counts that", text);
+}
+
 static void print_tenant(const json_t *tenant, const json_t *lines)
 {
 	print_title(tenant);
@@ -238,6 +313,9 @@ static void print_tenant(const json_t *tenant, const json_t *lines)
 	print_use(tenant);
 	const char *policy = output_string(json_object_get(tenant, "policy"), "file");
 	field("policy", "%s", policy[0] ? policy : "default");
+	if (output_string(tenant, "tier")[0])
+		field("tier", "%s", output_string(tenant, "tier"));
+	print_missing(json_object_get(tenant, "not_enforced"));
 
 	const json_t *line;
 	size_t i;
@@ -267,6 +345,8 @@ const struct output output_table = {
 	.tenants = print_tenants,
 	.tenant = print_tenant,
 	.log_line = print_log_line,
+	.audit_line = print_audit_line,
+	.report = print_report,
 	.result = print_result,
 	.error = print_error,
 };

@@ -1,5 +1,5 @@
-/* `tenantctl run`: a script once, as if it were a program of its own: its streams, its
- * signals and its exit code are passed through. */
+/* `tenantctl run`: a script, or a command of the host, once, as if it were started right
+ * here: its streams, its signals and its exit code are passed through. */
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/control.h"
@@ -7,8 +7,10 @@
 #include "ctl/output.h"
 #include "ctl/relay.h"
 #include "deploy/archive.h"
+#include "policy/policy.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,20 +18,21 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
-/* After the script has ended its pipes are at their end too, unless something else
+/* After the program has ended its pipes are at their end too, unless something else
  * still holds them: then wait this long after the last byte. */
 #define LINGER_MS 1000
 
-/* So many interrupts, and the operator wants out, whatever the script does. */
+/* So many interrupts, and the operator wants out, whatever the program does. */
 #define INTERRUPTS_MAX 3
 
 enum { STREAM_IN, STREAM_OUT, STREAM_ERR, STREAM_COUNT };
 
 struct run {
+	bool is_command;
 	int control;
 	int signals;
 	struct relay streams[STREAM_COUNT];
-	int theirs[STREAM_COUNT];    /* the script's ends, until they are sent */
+	int theirs[STREAM_COUNT];    /* the program's ends, until they are sent */
 	int interrupts, last_signal; /* that were passed on */
 	json_t *answer;              /* the last message */
 };
@@ -65,6 +68,11 @@ static int set_up_signals(struct run *run, struct error *error)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	if (run->is_command) {
+		sigaddset(&set, SIGQUIT);
+		sigaddset(&set, SIGUSR1);
+		sigaddset(&set, SIGUSR2);
+	}
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return error_errno(error, errno, "cannot block signals");
 	signal(SIGPIPE, SIG_IGN);
@@ -74,11 +82,12 @@ static int set_up_signals(struct run *run, struct error *error)
 	return 0;
 }
 
-static json_t *make_request(const struct invocation *invocation, const char *entry)
+/* KEY, "entry" or "command", is WHAT. NULL: an argument is not UTF-8. */
+static json_t *make_request(const struct invocation *invocation, const char *key, const char *what)
 {
 	json_t *request = client_request("run", invocation->options[OPTION_NAME]);
 	json_t *arguments = json_array();
-	json_object_set_new(request, "entry", json_string(entry));
+	json_object_set_new(request, key, json_string(what));
 	for (size_t i = 0; i < invocation->rest_count; i++) {
 		json_t *argument = json_string(invocation->rest[i]);
 		if (!argument) { /* not UTF-8 */
@@ -92,8 +101,40 @@ static json_t *make_request(const struct invocation *invocation, const char *ent
 	return request;
 }
 
-/* Archives FILE, connects and asks. Returns 0 or an exit code. */
-static int start(const struct invocation *invocation, struct run *run)
+/* Connects and asks. ARCHIVE is -1 for a command. Returns 0 or an exit code. */
+static int ask(const struct invocation *invocation, struct run *run, int archive, json_t *request)
+{
+	struct error error = {0};
+	int code = client_put_policy(invocation, request);
+	if (code)
+		return CONTROL_EXIT_TOOL;
+	const char *audit = invocation->options[OPTION_AUDIT];
+	if (audit && policy_audit_find(audit) < 0)
+		return output_fail(CONTROL_EXIT_USAGE, "usage",
+			"--audit: `%s` is not off, denied or all", audit);
+	if (audit)
+		json_object_set_new(request, "audit", json_string(audit));
+	int result = client_connect(invocation, &run->control, &error);
+	if (result == 0)
+		result = set_up_streams(run, &error);
+	const int fds[] = {
+		archive, run->theirs[STREAM_IN], run->theirs[STREAM_OUT], run->theirs[STREAM_ERR]};
+	const size_t first = archive < 0 ? 1 : 0;
+	if (result == 0)
+		result = client_send(
+			run->control, request, fds + first, ARRAY_LENGTH(fds) - first, &error);
+	/* Only the program holds its ends now: when it ends, ours see the end of file. */
+	for (int i = 0; i < STREAM_COUNT; i++)
+		close_fd(&run->theirs[i]);
+	if (result == 0)
+		result = set_up_signals(run, &error);
+	if (result < 0)
+		return output_fail(CONTROL_EXIT_TOOL, "unreachable", "%s", error.message);
+	return 0;
+}
+
+/* Archives FILE and asks for it to be run. Returns 0 or an exit code. */
+static int start_script(const struct invocation *invocation, struct run *run)
 {
 	struct error error = {0};
 	struct archive_made made;
@@ -103,30 +144,58 @@ static int start(const struct invocation *invocation, struct run *run)
 			result == -ENOENT ? CONTROL_EXIT_NOT_FOUND : CONTROL_EXIT_NOT_RUNNABLE,
 			"release", "%s", error.message);
 	cleanup_close int archive = made.fd;
-	json_t *request = make_request(invocation, made.entry);
+	json_t *request = make_request(invocation, "entry", made.entry);
 	if (!request)
 		return output_fail(CONTROL_EXIT_TOOL, "usage", "an argument is not UTF-8");
-	int code = client_put_policy(invocation, request);
-	if (code == 0) {
-		result = client_connect(invocation, &run->control, &error);
-		if (result == 0)
-			result = set_up_streams(run, &error);
-		const int fds[] = {archive, run->theirs[STREAM_IN], run->theirs[STREAM_OUT],
-			run->theirs[STREAM_ERR]};
-		if (result == 0)
-			result = client_send(run->control, request, fds, ARRAY_LENGTH(fds), &error);
-	}
+	int code = ask(invocation, run, archive, request);
 	json_decref(request);
-	/* Only the script holds its ends now: when it ends, ours see the end of file. */
-	for (int i = 0; i < STREAM_COUNT; i++)
-		close_fd(&run->theirs[i]);
-	if (code)
-		return CONTROL_EXIT_TOOL;
-	if (result == 0)
-		result = set_up_signals(run, &error);
-	if (result < 0)
-		return output_fail(CONTROL_EXIT_TOOL, "unreachable", "%s", error.message);
+	return code;
+}
+
+/* FOLDER/COMMAND in one spelling: grants are compared name by name. */
+static int join(const char *folder, const char *command, char path[PATH_MAX])
+{
+	char whole[2 * PATH_MAX];
+	size_t length = 0;
+	int size = snprintf(whole, sizeof whole, "%s/%s", command[0] == '/' ? "" : folder, command);
+	if (size < 0 || size >= PATH_MAX)
+		return -ENAMETOOLONG;
+	char *rest = NULL;
+	path[0] = '\0';
+	for (char *part = strtok_r(whole, "/", &rest); part; part = strtok_r(NULL, "/", &rest)) {
+		if (strcmp(part, ".") == 0)
+			continue;
+		if (strcmp(part, "..") == 0) {
+			char *slash = strrchr(path, '/');
+			length = slash ? (size_t)(slash - path) : 0;
+			path[length] = '\0';
+			continue;
+		}
+		length += (size_t)snprintf(path + length, PATH_MAX - length, "/%s", part);
+	}
 	return 0;
+}
+
+/* Asks for a command of the daemon's host. Returns 0 or an exit code. */
+static int start_command(const struct invocation *invocation, struct run *run)
+{
+	char folder[PATH_MAX], path[PATH_MAX];
+	const char *command = invocation->rest[0];
+	const bool here = getcwd(folder, sizeof folder) != NULL;
+	if (strchr(command, '/')) {
+		if (join(here ? folder : "", command, path) < 0)
+			return output_fail(CONTROL_EXIT_NOT_FOUND, "usage",
+				"%s: the path is too long", command);
+		command = path;
+	}
+	json_t *request = make_request(invocation, "command", command);
+	if (!request)
+		return output_fail(CONTROL_EXIT_TOOL, "usage", "an argument is not UTF-8");
+	if (here)
+		json_object_set_new(request, "folder", json_string(folder));
+	int code = ask(invocation, run, -1, request);
+	json_decref(request);
+	return code;
 }
 
 /* Takes all messages that are there. Returns -1 to go on, or an exit code. */
@@ -154,10 +223,13 @@ static int take_signal(struct run *run)
 	struct signalfd_siginfo info;
 	if (read(run->signals, &info, sizeof info) != sizeof info)
 		return -1;
-	int number = run->last_signal = (int)info.ssi_signo;
-	if (++run->interrupts >= INTERRUPTS_MAX)
+	int number = (int)info.ssi_signo;
+	const bool ends = number != SIGUSR1 && number != SIGUSR2;
+	if (ends)
+		run->last_signal = number;
+	if (ends && ++run->interrupts >= INTERRUPTS_MAX)
 		return output_fail(128 + number, "interrupted",
-			"%d signals, and the script goes on: it will be killed", run->interrupts);
+			"%d signals, and the program goes on: it will be killed", run->interrupts);
 	if (run->answer)
 		return -1; /* it has ended; only output is left */
 	json_t *request = json_pack("{s:s, s:i}", "verb", "signal", "number", number);
@@ -216,14 +288,37 @@ static int relay_all(struct run *run)
 	return 0;
 }
 
-/* Not the script, but what it runs in, has failed. */
-static bool is_tool_failure(const char *reason)
+static bool is_among(const char *reason, const char *const *reasons, size_t count)
 {
-	static const char *const reasons[] = {"sandbox-failed", "start-timeout", "protocol"};
-	for (size_t i = 0; i < ARRAY_LENGTH(reasons); i++)
+	for (size_t i = 0; i < count; i++)
 		if (strcmp(reason, reasons[i]) == 0)
 			return true;
 	return false;
+}
+
+/* Ends that a command cannot say a word about. */
+static const char *const unsaid_reasons[] = {"time-limit", "not-found", "not-runnable"};
+
+/* Not the program, but what it runs in, has failed. */
+static bool is_tool_failure(const char *reason)
+{
+	static const char *const reasons[] = {"sandbox-failed", "start-timeout", "protocol"};
+	return is_among(reason, reasons, ARRAY_LENGTH(reasons));
+}
+
+/* What a command was refused, when that may be why it failed. */
+static void tell_denials(const json_t *done)
+{
+	size_t i;
+	json_t *denial;
+	json_array_foreach(json_object_get(done, "denials"), i, denial)
+	{
+		char text[1024];
+		snprintf(text, sizeof text, "tenantctl: denied: %s %s (%s): %s",
+			output_string(denial, "permission"), output_string(denial, "resource"),
+			output_string(denial, "layer"), output_string(denial, "detail"));
+		output_lines(true, text);
+	}
 }
 
 /* The exit code of a script that came to an end, with a word to the operator where the
@@ -234,16 +329,20 @@ static int conclude_end(const struct run *run, const json_t *done, bool json)
 	const char *message = output_string(done, "message");
 	json_int_t number = output_integer(done, "signal");
 	bool killed = number > 0 && number < 65, failed = is_tool_failure(reason);
+	bool unsaid =
+		killed || failed || is_among(reason, unsaid_reasons, ARRAY_LENGTH(unsaid_reasons));
 	if (json) {
 		fprintf(stderr, "\n");
 		json_dumpf(done, stderr, JSON_COMPACT);
 		fprintf(stderr, "\n");
-	} else if (killed || failed) {
+	} else if (unsaid) {
 		char text[8192];
 		snprintf(text, sizeof text, "tenantctl: %s%s%s", reason, message[0] ? ": " : "",
 			message);
 		output_lines(true, text);
 	}
+	if (!json && (killed || output_integer(done, "exit_code") != 0))
+		tell_denials(done);
 	if (failed)
 		return CONTROL_EXIT_TOOL;
 	if (killed)
@@ -264,12 +363,17 @@ static int conclude(const struct run *run, bool json)
 	return exit <= CONTROL_EXIT_UNKNOWN ? CONTROL_EXIT_TOOL : code;
 }
 
-static int run_script(const struct invocation *invocation)
+static int run_program(const struct invocation *invocation)
 {
 	static struct run run = {.control = -1, .signals = -1, .theirs = {-1, -1, -1}};
 	for (int i = 0; i < STREAM_COUNT; i++)
 		run.streams[i].from = run.streams[i].to = -1;
-	int code = start(invocation, &run);
+	if (invocation->argument_count == 0 && invocation->rest_count == 0)
+		return output_fail(CONTROL_EXIT_TOOL, "usage",
+			"what is to be run? `tenantctl run FILE`, or `tenantctl run -- COMMAND`");
+	run.is_command = invocation->argument_count == 0;
+	int code =
+		run.is_command ? start_command(invocation, &run) : start_script(invocation, &run);
 	if (code == 0)
 		code = relay_all(&run);
 	if (code == 0)
@@ -285,21 +389,31 @@ static int run_script(const struct invocation *invocation)
 const struct command command_run = {
 	.name = "run",
 	.group = GROUP_RUN,
-	.arguments = "FILE|DIR",
-	.summary = "run a script once, confined, and exit with its code",
+	.arguments = "[FILE|DIR]",
+	.summary = "run a script or a command once, confined, and exit with its code",
 	.details =
-		"The script gets what is typed or piped in, its output and errors come out here, "
-		"and INT, TERM and HUP are passed on to it; a third one ends the wait. "
-		"Arguments after -- are the script's own.\n"
-		"FILE and DIR are as for deploy. Without --policy the script is granted nothing: "
-		"no files but its own, no network, no child processes.\n"
-		"Exits with the script's code, or 128 plus the number of the signal that killed "
-		"it; 125 if tenantd failed, 126 if the script cannot be run, 127 if it was not "
-		"found. With --json the outcome is the last line of standard error.\n",
-	.options = OPTION_BIT(OPTION_POLICY) | OPTION_BIT(OPTION_NAME),
-	.arguments_least = 1,
+		"The program gets what is typed or piped in, its output and errors come out here, "
+		"and INT, TERM and HUP are passed on to it, to a command also QUIT, USR1 and USR2; "
+		"a third one that ends programs ends the wait.\n"
+		"FILE and DIR are as for deploy, and arguments after -- are the script's own. "
+		"Without FILE, what comes after -- is a command of tenantd's host with its "
+		"arguments, and may be any program: it gets the host's libraries, the files and "
+		"programs that the policy grants, a private /tmp, and the network only through "
+		"the proxy that HTTP_PROXY, HTTPS_PROXY and ALL_PROXY name, as far as net.connect "
+		"grants it. What was denied is told when the command fails. Its current folder is "
+		"this one if the policy grants it, else /. The command "
+		"itself is granted by being named; whatever else it runs, a shell included, must "
+		"be in child.exec.\n"
+		"Without --policy nothing is granted: no files but a script's own, no network, "
+		"no child processes.\n"
+		"Exits with the program's code, or 128 plus the number of the signal that killed "
+		"it; 124 if it ran longer than limits.time, 125 if tenantd failed, 126 if it "
+		"cannot be run, 127 if it was not found. With --json the outcome is the last line "
+		"of standard error.\n",
+	.options = OPTION_BIT(OPTION_POLICY) | OPTION_BIT(OPTION_NAME) | OPTION_BIT(OPTION_AUDIT),
+	.arguments_least = 0,
 	.arguments_most = 1,
 	.kinds = {ARGUMENT_PATH},
 	.takes_rest = true,
-	.run = run_script,
+	.run = run_program,
 };

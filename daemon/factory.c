@@ -22,17 +22,21 @@ static void zygote_ready(void *data)
 		stock_renew(factory->stock);
 }
 
-struct zygote *factory_zygote(struct factory *factory, bool jitless, struct error *error)
+struct zygote *factory_zygote(struct factory *factory, enum factory_kind kind, struct error *error)
 {
-	if (factory->zygotes[jitless])
-		return factory->zygotes[jitless];
+	if (factory->zygotes[kind])
+		return factory->zygotes[kind];
 	struct zygote_options options = factory->zygote_options;
-	options.jitless = jitless;
+	options.jitless = kind == FACTORY_JITLESS;
+	if (kind == FACTORY_LAUNCHER) {
+		options.program = factory->launcher;
+		options.snapshot = NULL;
+	}
 	/* The stock is of workers with JIT: only their zygote's news concern it. */
-	if (zygote_new(factory->event, &options, jitless ? NULL : zygote_ready, factory,
-		    &factory->zygotes[jitless], error) < 0)
+	if (zygote_new(factory->event, &options, kind == FACTORY_JIT ? zygote_ready : NULL,
+		    factory, &factory->zygotes[kind], error) < 0)
 		return NULL;
-	return factory->zygotes[jitless];
+	return factory->zygotes[kind];
 }
 
 /* ---- control groups ---- */
@@ -71,6 +75,8 @@ int factory_open(struct factory *factory, sd_event *event, struct cgroup_host *c
 	struct error *error)
 {
 	*factory = (struct factory){
+		.secrets_folder = SECRETS_FOLDER_DEFAULT,
+		.tier = TIER_FULL,
 		.event = event,
 		.cgroups = cgroups,
 		.zygote_options = *options,
@@ -85,7 +91,7 @@ int factory_open(struct factory *factory, sd_event *event, struct cgroup_host *c
 	if (result < 0)
 		return error_errno(error, result, "cannot make a timer");
 	sd_event_source_set_priority(factory->spare_timer, SD_EVENT_PRIORITY_IDLE);
-	return factory_zygote(factory, false, error) ? 0 : -error->code;
+	return factory_zygote(factory, FACTORY_JIT, error) ? 0 : -error->code;
 }
 
 void factory_close(struct factory *factory, unsigned wait_ms)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "common/error.h"
+#include "common/tier.h"
 #include "daemon/zygote.h"
 #include "sandbox/cgroup.h"
 
@@ -17,15 +18,30 @@
 #define FACTORY_SPARE_SLOTS 1024 /* for workers that belong to no tenant, but to a run */
 #define FACTORY_UID_INSIDE 1
 
+struct audit;
+struct egress;
 struct stock;
 struct instance;
+
+/* What forks: each is started when first needed. */
+enum factory_kind {
+	FACTORY_JIT,      /* tenant-zygote */
+	FACTORY_JITLESS,  /* the same, and its workers make no machine code */
+	FACTORY_LAUNCHER, /* tenant-launcher: jobs */
+	FACTORY_KINDS,
+};
 
 struct factory {
 	sd_event *event;
 	struct cgroup_host *cgroups;
 	struct zygote_options zygote_options;
-	struct zygote *zygotes[2]; /* [jitless] */
+	const char *launcher;      /* path of tenant-launcher; set by its owner */
+	struct zygote *zygotes[FACTORY_KINDS];
 	struct stock *stock;       /* NULL: none; set by its owner */
+	struct audit *audit;       /* NULL: none; set by its owner */
+	struct egress *egress;     /* NULL: nobody connects; set by its owner */
+	const char *secrets_folder;
+	enum tier tier;
 	uint32_t uid_base;
 	uint32_t slots; /* uid ranges, the spare ones included */
 	int null_fd;    /* /dev/null, for reading */
@@ -48,8 +64,10 @@ int factory_open(struct factory *factory, sd_event *event, struct cgroup_host *c
 /* Kills the zygotes and removes what graves can be removed within WAIT_MS. */
 void factory_close(struct factory *factory, unsigned wait_ms);
 
-/* The zygote for workers of this kind, started if need be. NULL with ERROR filled. */
-struct zygote *factory_zygote(struct factory *factory, bool jitless, struct error *error);
+/* The zygote for workers of this kind, or the launcher, started if need be. NULL with ERROR
+ * filled. */
+struct zygote *factory_zygote(
+	struct factory *factory, enum factory_kind kind, struct error *error);
 
 /* Slots below this are for tenants. */
 uint32_t factory_tenant_slots(const struct factory *factory);

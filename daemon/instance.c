@@ -5,6 +5,10 @@
 #include "common/escape.h"
 #include "common/log.h"
 #include "common/message.h"
+#include "daemon/audit.h"
+#include "daemon/child.h"
+#include "daemon/drop.h"
+#include "daemon/egress.h"
 #include "daemon/instance_private.h"
 #include "daemon/stock.h"
 
@@ -26,7 +30,10 @@
 /* For a worker that said that it ends, or closed its channel, to be gone. */
 #define LINGER_MS 2000
 
-#define DESCRIPTORS_SPARE 40
+/* More than a job's first process takes to end it by TERM, and then by KILL. */
+#define JOB_TIME_MARGIN_MS 10000
+
+#define DESCRIPTORS_SPARE (40 + WORKER_GRANTS_MAX)
 
 #define REPORT_MAX (sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1)
 enum {
@@ -41,6 +48,14 @@ static const struct message_rule rules[] = {
 	{MESSAGE_FAILED, INSTANCE_BOOTING | INSTANCE_CONFINED, sizeof(struct message_report),
 		REPORT_MAX, 0, 0},
 	{MESSAGE_EXITING, ALIVE, sizeof(struct message_report), REPORT_MAX, 0, 0},
+	{MESSAGE_AUDIT, (ALIVE & ~INSTANCE_STOCK) | INSTANCE_ENDING,
+		sizeof(struct message_audit) + 1, AUDIT_MESSAGE_MAX, 0, 0},
+	{MESSAGE_CHILD_START, INSTANCE_CONFINED | INSTANCE_READY, sizeof(struct message_header),
+		MESSAGE_LENGTH_MAX, 0, 0},
+	{MESSAGE_CHILD_SIGNAL, INSTANCE_CONFINED | INSTANCE_READY,
+		sizeof(struct message_child_signal), sizeof(struct message_child_signal), 0, 0},
+	{MESSAGE_DROP, INSTANCE_CONFINED | INSTANCE_READY, sizeof(struct message_header) + 2,
+		MESSAGE_DROP_MAX, 0, 0},
 };
 
 static int respawn(struct instance *instance, struct error *error);
@@ -58,6 +73,9 @@ static int deadline_passed(sd_event_source *source, uint64_t usec, void *data)
 		instance_kill(instance, END_PROTOCOL, "it closed its channel, and went on");
 	else if (instance->stage == INSTANCE_ENDING)
 		instance_kill(instance, END_PROTOCOL, "it said that it ends, and went on");
+	else if ((instance->mode == WORKER_MODE_SCRIPT && instance->stage == INSTANCE_CONFINED) ||
+		 (instance->mode == WORKER_MODE_JOB && instance->stage == INSTANCE_READY))
+		instance_kill(instance, END_TIME_LIMIT, "it ran longer than limits.time allows");
 	else
 		instance_kill(instance, END_START_TIMEOUT, "it was not ready in time");
 	return 0;
@@ -86,6 +104,8 @@ static void ended(struct instance *instance)
 	sd_event_source_disable_unref(take_pointer(instance->channel_source));
 	sd_event_source_disable_unref(take_pointer(instance->exit_source));
 	sd_event_source_disable_unref(take_pointer(instance->deadline));
+	instance->children = children_free(instance->children);
+	egress_forget(instance->factory->egress, instance->id);
 	close_fd(&instance->channel);
 	close_fd(&instance->pidfd);
 	if (instance->log)
@@ -139,13 +159,15 @@ void instance_kill(struct instance *instance, enum end_reason reason, const char
 		instance->kill_reason = reason;
 		snprintf(instance->kill_message, sizeof instance->kill_message, "%s", message);
 	}
-	if (cgroup_kill(instance->cgroup, &error) < 0)
+	/* All of a child's processes die with the first one, which its pidfd is of. */
+	if (!instance->cgroup_is_parents && cgroup_kill(instance->cgroup, &error) < 0)
 		log_warn("event=kill-failed tenant=%s instance=%u message=\"%s\"", instance->tenant,
 			instance->id, escape_for_log(error.message));
+	/* And where there are no cgroups this is all there is of it. */
 	if (instance->pidfd >= 0)
 		pidfd_send_signal(instance->pidfd, SIGKILL, NULL, 0);
-	if (instance->spawning && instance->factory->zygotes[instance->jitless]) {
-		zygote_forget(instance->factory->zygotes[instance->jitless], instance->id);
+	if (instance->spawning && instance->factory->zygotes[instance->kind]) {
+		zygote_forget(instance->factory->zygotes[instance->kind], instance->id);
 		instance->spawning = false;
 	}
 	if (instance->pidfd < 0)
@@ -171,7 +193,32 @@ void instance_drain(struct instance *instance, uint32_t grace_ms, enum end_reaso
 	set_deadline(instance, grace_ms);
 }
 
+void instance_signal(struct instance *instance, int number)
+{
+	const struct message_child_signal message = {
+		.header = {.type = MESSAGE_SIGNAL, .instance = instance->id},
+		.number = number,
+	};
+	/* Before START it would not be understood; then there is no program to notify. */
+	if (instance->channel >= 0 && instance->stage != INSTANCE_ENDED)
+		(void)message_send(instance->channel, &message, sizeof message, NULL, 0);
+}
+
 /* ---- what it says ---- */
+
+/* What only a tenant's program asks for. */
+static bool handle_wish(struct instance *instance, const void *message, size_t length)
+{
+	const struct message_header *header = message;
+	switch ((enum message_type)header->type) {
+	case MESSAGE_CHILD_START:
+		return children_start(instance, message, length);
+	case MESSAGE_CHILD_SIGNAL:
+		return children_signal(instance, message);
+	default:
+		return instance_drop(instance, message, length);
+	}
+}
 
 static void handle_message(struct instance *instance, const void *message, size_t length)
 {
@@ -179,8 +226,9 @@ static void handle_message(struct instance *instance, const void *message, size_
 	switch ((enum message_type)header->type) {
 	case MESSAGE_CONFINED:
 		instance->stage = INSTANCE_CONFINED;
+		/* A script is started now; a job looks at its time itself. */
 		if (instance->mode == WORKER_MODE_SCRIPT && !instance->draining)
-			set_deadline(instance, 0);
+			set_deadline(instance, instance->time_ms);
 		log_debug("event=confined tenant=%s instance=%u ms=%.1f", instance->tenant,
 			instance->id, (double)(clock_ns() - instance->started_ns) / 1e6);
 		break;
@@ -189,8 +237,21 @@ static void handle_message(struct instance *instance, const void *message, size_
 		instance->ready_ns = clock_ns();
 		if (instance->draining)
 			break;
-		set_deadline(instance, 0);
+		/* A job's first process looks at the time; this is for the day it does not. */
+		set_deadline(instance, instance->mode == WORKER_MODE_JOB && instance->time_ms
+					       ? instance->time_ms + JOB_TIME_MARGIN_MS
+					       : 0);
 		instance->events->ready(instance, instance->data);
+		break;
+	case MESSAGE_CHILD_START:
+	case MESSAGE_CHILD_SIGNAL:
+	case MESSAGE_DROP:
+		if (instance->mode == WORKER_MODE_JOB || !handle_wish(instance, message, length))
+			instance_kill(instance, END_PROTOCOL, "a message of no worker");
+		break;
+	case MESSAGE_AUDIT:
+		if (!audit_message(instance, message, length))
+			instance_kill(instance, END_PROTOCOL, "an audit message of no worker");
 		break;
 	default: /* FAILED, EXITING: its exit follows. */
 		instance_keep_report(instance, message, length);
@@ -205,7 +266,7 @@ static void handle_message(struct instance *instance, const void *message, size_
 /* One message. Returns false when there is none, or there will be none. */
 static bool read_message(struct instance *instance)
 {
-	static _Alignas(8) char message[REPORT_MAX];
+	static _Alignas(8) char message[MESSAGE_LENGTH_MAX];
 	struct error error = {0};
 	int fds[1];
 	size_t fd_count = 0;
@@ -293,7 +354,7 @@ static void spawned(void *data, int result, pid_t pid, int pidfd, const char *me
 
 static int request_worker(struct instance *instance, struct error *error)
 {
-	struct zygote *zygote = factory_zygote(instance->factory, instance->jitless, error);
+	struct zygote *zygote = factory_zygote(instance->factory, instance->kind, error);
 	const int *procs = NULL;
 	if (zygote == NULL) {
 		close_fd(&instance->peer);
@@ -345,6 +406,27 @@ static int send_start(struct instance *instance, struct error *error)
 	return result < 0 ? error_errno(error, result, "cannot send START to the worker") : 0;
 }
 
+static int renew_cgroup(struct instance *instance, struct error *error)
+{
+	struct cgroup *fresh;
+	if (instance->cgroup_is_parents)
+		return 0;
+	int result = factory_take_cgroup(instance->factory, &fresh, error);
+	if (result < 0)
+		return result;
+	cgroup_kill(instance->cgroup, error);
+	factory_bury(instance->factory, instance->cgroup);
+	instance->cgroup = fresh;
+	return 0;
+}
+
+static int set_limits(struct instance *instance, struct error *error)
+{
+	if (instance->cgroup_is_parents)
+		return 0; /* the parent's are its */
+	return cgroup_set_limits(instance->cgroup, &instance->limits, error);
+}
+
 /* The zygote died while it worked on this one, which may or may not have been forked:
  * whatever there is of it dies, and all begins anew, with a channel of its own. And with
  * a group of its own: in newer kernels (seen with 6.18) a process that is born into a
@@ -352,18 +434,14 @@ static int send_start(struct instance *instance, struct error *error)
 static int respawn(struct instance *instance, struct error *error)
 {
 	log_info("event=respawn tenant=%s instance=%u", instance->tenant, instance->id);
-	struct cgroup *fresh;
-	int result = factory_take_cgroup(instance->factory, &fresh, error);
+	int result = renew_cgroup(instance, error);
 	if (result < 0)
 		return result;
-	cgroup_kill(instance->cgroup, error);
-	factory_bury(instance->factory, instance->cgroup);
-	instance->cgroup = fresh;
 	sd_event_source_disable_unref(take_pointer(instance->channel_source));
 	close_fd(&instance->channel);
 	if (instance->stage != INSTANCE_STOCK) {
 		instance->stage = INSTANCE_BOOTING;
-		result = cgroup_set_limits(instance->cgroup, &instance->limits, error);
+		result = set_limits(instance, error);
 	}
 	if (result == 0)
 		result = open_channel(instance, error);
@@ -374,8 +452,9 @@ static int respawn(struct instance *instance, struct error *error)
 	return result;
 }
 
-/* A start takes about twenty descriptors. Without them messages from the zygote lose
- * theirs, which would look like its fault: so no start begins that may run out. */
+/* A start takes about twenty descriptors, and a mount for each grant. Without them messages
+ * from the zygote lose theirs, which would look like its fault: so no start begins that may
+ * run out. */
 static int check_descriptors(const struct factory *factory, struct error *error)
 {
 	struct rlimit most;
@@ -414,6 +493,21 @@ static void map_uids(struct instance *instance)
 	instance->uid_count = known ? FACTORY_IDS_PER_SLOT : factory_uid_count(instance->factory);
 }
 
+static enum factory_kind kind_of(const struct instance_spec *spec)
+{
+	if (spec && spec->mode == WORKER_MODE_JOB)
+		return FACTORY_LAUNCHER;
+	return spec && !spec->policy->allow_jit ? FACTORY_JITLESS : FACTORY_JIT;
+}
+
+/* A child shares its parent's limits and rights, and nothing else. */
+static void join_parent(struct instance *instance, const struct instance *parent)
+{
+	instance->uid = parent->uid;
+	instance->cgroup = parent->cgroup;
+	instance->cgroup_is_parents = true;
+}
+
 /* An instance with its group and channel, whose worker has been asked for. SPEC is NULL
  * for the stock. */
 static int new_instance(struct factory *factory, const struct instance_spec *spec,
@@ -434,13 +528,15 @@ static int new_instance(struct factory *factory, const struct instance_spec *spe
 	instance->channel = instance->peer = instance->pidfd = -1;
 	instance->id = ++factory->last_instance ? factory->last_instance : ++factory->last_instance;
 	instance->stage = INSTANCE_STOCK;
-	instance->jitless = spec && !spec->policy->allow_jit;
+	instance->kind = kind_of(spec);
 	instance->started_ns = clock_ns();
 	instance->spare_slot = -1;
-	if (spec)
+	if (spec && spec->job && spec->job->parent)
+		join_parent(instance, spec->job->parent);
+	else if (spec)
 		result = take_uid(instance, spec->uid_slot, error);
 	map_uids(instance);
-	if (result == 0)
+	if (result == 0 && instance->cgroup == NULL)
 		result = factory_take_cgroup(factory, &instance->cgroup, error);
 	if (result == 0)
 		result = open_channel(instance, error);
@@ -464,7 +560,8 @@ int instance_prepare(struct factory *factory, const struct instance_events *even
 static uint32_t turn_cpu_ms(const struct instance_spec *spec)
 {
 	const struct policy_limits *limits = &spec->policy->limits;
-	if (spec->mode == WORKER_MODE_SCRIPT && !limits->request.cpu_named)
+	if (spec->mode == WORKER_MODE_JOB ||
+		(spec->mode == WORKER_MODE_SCRIPT && !limits->request.cpu_named))
 		return 0;
 	return (uint32_t)limits->request.cpu_ms;
 }
@@ -479,12 +576,16 @@ static int start_with(
 	instance->mode = spec->mode;
 	instance->log = spec->log;
 	instance->turn_cpu_ms = turn_cpu_ms(spec);
+	instance->audit = spec->policy->audit;
+	instance->time_ms = spec->job ? spec->job->time_ms : (uint32_t)spec->policy->limits.time_ms;
 	instance->limits = (struct cgroup_limits){
 		.memory_bytes = spec->policy->limits.memory_bytes,
 		.cpu_percent = (uint32_t)spec->policy->limits.cpu_percent,
 		.pids = (uint32_t)spec->policy->limits.pids,
 	};
-	int result = cgroup_set_limits(instance->cgroup, &instance->limits, error);
+	int result = set_limits(instance, error);
+	if (result == 0)
+		result = children_new(instance, spec, &instance->children, error);
 	if (result == 0)
 		result = start_message_make(instance, spec, &instance->start, error);
 	if (result < 0)
@@ -517,18 +618,50 @@ static struct instance *start_from_stock(struct factory *factory, const struct i
 	return result < 0 ? instance_free(instance) : instance;
 }
 
+/* Less confinement than the tenant's operator demands is none. */
+static int check_tier(
+	const struct factory *factory, const struct instance_spec *spec, struct error *error)
+{
+	const struct policy *policy = spec->policy;
+	if (spec->mode == WORKER_MODE_JOB && factory->tier != TIER_FULL)
+		return error_set(error, ENOTSUP,
+			"programs run in namespaces only, which the tier \"%s\" has none of",
+			tier_name(factory->tier));
+	if (policy->tier > factory->tier)
+		return error_set(error, ENOTSUP,
+			"the policy demands the tier \"%s\", and this tenantd gives \"%s\" "
+			"(tenantd "
+			"--tier)",
+			tier_name(policy->tier), tier_name(factory->tier));
+	if (factory->tier != TIER_FULL && policy->child_exec.count > 0)
+		return error_set(error, ENOTSUP,
+			"/permissions/child/exec: programs run in namespaces only, which the tier "
+			"\"%s\" has none of",
+			tier_name(factory->tier));
+	if (factory->tier != TIER_FULL && policy->limits.tmp_bytes > 0)
+		return error_set(error, ENOTSUP,
+			"/limits/tmp: a /tmp whose size is limited is a mount, which the tier "
+			"\"%s\" "
+			"has none of: grant a folder with /permissions/fs/write",
+			tier_name(factory->tier));
+	return 0;
+}
+
 int instance_start(struct factory *factory, const struct instance_spec *spec,
 	const struct instance_events *events, void *data, struct instance **ret_instance,
 	struct error *error)
 {
-	const bool jitless = !spec->policy->allow_jit;
-	struct instance *instance =
-		factory->stock && !jitless ? start_from_stock(factory, spec, events, data) : NULL;
+	int result = check_tier(factory, spec, error);
+	if (result < 0)
+		return result;
+	struct instance *instance = factory->stock && kind_of(spec) == FACTORY_JIT
+					    ? start_from_stock(factory, spec, events, data)
+					    : NULL;
 	if (instance) {
 		*ret_instance = instance;
 		return 0;
 	}
-	int result = new_instance(factory, spec, events, data, &instance, error);
+	result = new_instance(factory, spec, events, data, &instance, error);
 	if (result < 0)
 		return result;
 	result = start_with(instance, spec, error);
@@ -563,8 +696,13 @@ struct instance *instance_free(struct instance *instance)
 		tenant_log_finish(instance->log, instance->id);
 	if (instance->stats)
 		munmap(instance->stats, sizeof *instance->stats);
+	egress_forget(instance->factory->egress, instance->id);
 	start_message_free(instance->start);
-	factory_bury(instance->factory, instance->cgroup);
+	secrets_free(instance->secrets);
+	children_free(instance->children);
+	drop_forget(instance);
+	if (!instance->cgroup_is_parents)
+		factory_bury(instance->factory, instance->cgroup);
 	factory_give_spare(instance->factory, instance->spare_slot);
 	close_fd(&instance->channel);
 	close_fd(&instance->peer);
@@ -583,23 +721,35 @@ bool instance_read_stats(const struct instance *instance, struct worker_stats *r
 	return true;
 }
 
-bool instance_watch_cpu(struct instance *instance)
+/* By its control group, or, where no one counts, by its process. */
+static uint64_t cpu_used(const struct instance *instance)
 {
 	struct cgroup_stats used;
+	clockid_t clock;
+	struct timespec time;
+	cgroup_read_stats(instance->cgroup, &used);
+	if (used.cpu_usec == 0 && clock_getcpuclockid(instance->pid, &clock) == 0 &&
+		clock_gettime(clock, &time) == 0)
+		used.cpu_usec = (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+	return used.cpu_usec;
+}
+
+bool instance_watch_cpu(struct instance *instance)
+{
 	if (instance->stats == NULL || !(instance->stage & ALIVE) || instance->turn_cpu_ms == 0)
 		return false;
+	const uint64_t used_usec = cpu_used(instance);
 	uint64_t turn_ns = __atomic_load_n(&instance->stats->turn_started_ns, __ATOMIC_RELAXED);
 	if (turn_ns == 0) {
 		instance->watched_turn_ns = 0;
 		return false;
 	}
-	cgroup_read_stats(instance->cgroup, &used);
 	if (turn_ns != instance->watched_turn_ns) {
 		instance->watched_turn_ns = turn_ns;
-		instance->watched_cpu_usec = used.cpu_usec;
+		instance->watched_cpu_usec = used_usec;
 		return true;
 	}
-	uint64_t turn_used_ms = (used.cpu_usec - instance->watched_cpu_usec) / 1000;
+	uint64_t turn_used_ms = (used_usec - instance->watched_cpu_usec) / 1000;
 	if (turn_used_ms > (uint64_t)instance->turn_cpu_ms * CPU_BACKSTOP_FACTOR)
 		instance_kill(instance, END_CPU_LIMIT,
 			"one turn of the event loop used far more CPU time than "

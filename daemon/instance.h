@@ -8,6 +8,7 @@
 #include "daemon/factory.h"
 #include "daemon/listeners.h"
 #include "daemon/logs.h"
+#include "daemon/secrets.h"
 #include "policy/policy.h"
 
 #include <stdbool.h>
@@ -32,6 +33,9 @@ enum end_reason {
 	END_OPERATOR, /* told to end */
 	END_DEPLOY,   /* replaced */
 	END_DRAINED,  /* told to end, and did */
+	END_TIME_LIMIT,   /* a run or job: longer than limits.time */
+	END_NOT_FOUND,    /* a job: there is no such program */
+	END_NOT_RUNNABLE, /* a job: the program cannot be run */
 	END_REASON_COUNT,
 };
 
@@ -48,25 +52,49 @@ enum instance_stage {
 	INSTANCE_STOCK = 1,    /* forked ahead; no START sent */
 	INSTANCE_BOOTING = 2,  /* START sent */
 	INSTANCE_CONFINED = 4, /* locked in, checked */
-	INSTANCE_READY = 8,
+	INSTANCE_READY = 8,    /* serves; of a job: the program runs */
 	INSTANCE_ENDING = 16, /* said that it ends */
 	INSTANCE_ENDED = 32,
 };
 
+struct children;
 struct instance;
+
+/* A file or folder of the host that an instance has. */
+struct instance_grant {
+	char *path;
+	bool write;
+};
+
+struct audit_event;
 
 struct instance_events {
 	/* READY came. The owner may kill it now, but not free it. */
 	void (*ready)(struct instance *instance, void *data);
 	/* It is gone; instance->end says why. The owner frees it, here or later. */
 	void (*ended)(struct instance *instance, void *data);
+	/* Something was refused to it, and recorded. May be NULL. */
+	void (*denied)(struct instance *instance, const struct audit_event *event, void *data);
+};
+
+/* What only a job is told (WORKER_MODE_JOB). Its program is spec.entry, an absolute path,
+ * and is granted by that; spec.arguments begin with argv[0]. */
+struct instance_job {
+	/* The worker whose child it is: it gets that one's ids and its place in that one's
+	 * control group. NULL: ids and a group of its own. */
+	struct instance *parent;
+	const char *folder; /* current folder; "": / */
+	uint32_t time_ms;   /* 0: no limit */
+	/* Instead of the policy's, if there is a parent: "NAME=value". */
+	const char *const *environment;
+	size_t environment_count;
 };
 
 /* What to start. Everything stays the caller's, and need not outlive the call but LOG. */
 struct instance_spec {
 	const char *tenant;
 	const char *release; /* its id, for the log */
-	int release_fd;      /* its folder */
+	int release_fd;      /* its folder; -1: none, of a job */
 	const char *entry;
 	enum worker_mode mode;
 	const struct policy *policy;
@@ -78,13 +106,14 @@ struct instance_spec {
 	uint32_t idle_ms;
 	struct tenant_log *log; /* gets stdout and stderr; NULL: STDIO has all three */
 	int stdio[3];
+	const struct instance_job *job; /* NULL: it is none */
 };
 
 struct instance {
 	uint32_t id;
 	enum instance_stage stage;
 	enum worker_mode mode;
-	bool jitless;
+	enum factory_kind kind; /* who forks it */
 	bool draining;
 	char tenant[64];
 	char release[72];
@@ -94,6 +123,8 @@ struct instance {
 	uint32_t turn_cpu_ms;
 	struct instance_end end;
 	struct cgroup *cgroup;
+	bool cgroup_is_parents; /* a child's: it is not to be killed, limited or buried with it */
+	struct children *children; /* programs that it runs; NULL: it may not run any */
 
 	/* Private. */
 	struct factory *factory;
@@ -104,10 +135,16 @@ struct instance {
 	bool spawning, retried;
 	enum end_reason kill_reason;
 	char kill_message[256];
+	int reported_signal;           /* that killed a job's program */
 	uint32_t uid_first, uid_count; /* host ids that are mapped into it, as 0… */
 	int64_t spare_slot;            /* -1: none */
 	struct cgroup_limits limits;
 	struct worker_stats *stats;
+	enum policy_audit audit;
+	uint32_t time_ms; /* of a whole script; 0: no limit */
+	struct instance_grant *grants; /* mounted in it, ascending by path */
+	size_t grant_count;
+	struct secrets *secrets; /* of START; NULL: none */
 	struct tenant_log *log;
 	struct start_message *start; /* kept until the worker exists: a zygote may die */
 	sd_event_source *channel_source, *exit_source, *deadline, *finish;
@@ -123,6 +160,8 @@ int instance_start(struct factory *factory, const struct instance_spec *spec,
 int instance_prepare(struct factory *factory, const struct instance_events *events, void *data,
 	struct instance **ret_instance, struct error *error);
 
+/* Sends a job's program a signal. */
+void instance_signal(struct instance *instance, int number);
 /* Tells it to finish within GRACE_MS; whoever has not ended then is killed. REASON is
  * END_OPERATOR or END_DEPLOY. */
 void instance_drain(struct instance *instance, uint32_t grace_ms, enum end_reason reason);

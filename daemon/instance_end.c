@@ -1,6 +1,8 @@
 /* Why an instance ended: what it said, what was done to it, what the kernel counted. */
 #include "common/cleanup.h"
+#include "common/control.h"
 #include "common/escape.h"
+#include "daemon/audit.h"
 #include "daemon/instance_private.h"
 
 #include <string.h>
@@ -23,6 +25,9 @@ static const char *const reason_names[END_REASON_COUNT] = {
 	[END_OPERATOR] = "operator",
 	[END_DEPLOY] = "deploy",
 	[END_DRAINED] = "drained",
+	[END_TIME_LIMIT] = "time-limit",
+	[END_NOT_FOUND] = "not-found",
+	[END_NOT_RUNNABLE] = "not-runnable",
 };
 
 static const enum end_reason reported_reasons[WORKER_REASON_COUNT] = {
@@ -33,6 +38,10 @@ static const enum end_reason reported_reasons[WORKER_REASON_COUNT] = {
 	[WORKER_REASON_HEAP_LIMIT] = END_HEAP_LIMIT,
 	[WORKER_REASON_BOOT] = END_BOOT_FAILED,
 	[WORKER_REASON_SANDBOX] = END_SANDBOX_FAILED,
+	[WORKER_REASON_SIGNAL] = END_SIGNAL,
+	[WORKER_REASON_TIME_LIMIT] = END_TIME_LIMIT,
+	[WORKER_REASON_NOT_FOUND] = END_NOT_FOUND,
+	[WORKER_REASON_NOT_RUNNABLE] = END_NOT_RUNNABLE,
 };
 
 const char *end_reason_name(enum end_reason reason)
@@ -65,16 +74,27 @@ void instance_keep_report(struct instance *instance, const void *message, size_t
 	if (report.reason < WORKER_REASON_COUNT && reported_reasons[report.reason] != END_NONE)
 		reason = reported_reasons[report.reason];
 	instance->end.reason = reason;
-	escape_text(instance->end.message, sizeof instance->end.message,
-		message_report_text(message, length));
+	if (reason == END_SIGNAL && report.exit_code > 0 && report.exit_code <= (uint32_t)SIGRTMAX)
+		instance->reported_signal = (int)report.exit_code;
+	char text[MESSAGE_TEXT_MAX + 1];
+	snprintf(text, sizeof text, "%s", message_report_text(message, length));
+	secrets_redact_string(instance->secrets, text);
+	escape_text(instance->end.message, sizeof instance->end.message, text);
 }
 
-static void take_status(struct instance_end *end, const siginfo_t *info)
+/* How the process ended; a job's first process ends by itself, and has told how the
+ * program did. */
+static void take_status(struct instance *instance, const siginfo_t *info)
 {
+	struct instance_end *end = &instance->end;
 	const bool exited = info->si_code == CLD_EXITED;
 	const bool killed = info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
 	end->exit_code = exited ? info->si_status : -1;
 	end->signal = killed ? info->si_status : 0;
+	if (exited && instance->reported_signal) {
+		end->exit_code = -1;
+		end->signal = instance->reported_signal;
+	}
 }
 
 static uint64_t oom_kills(const struct instance *instance)
@@ -128,9 +148,16 @@ void instance_explain_end(struct instance *instance, const siginfo_t *info)
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	instance->end.time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-	take_status(&instance->end, info);
+	take_status(instance, info);
 	instance->end.reason = decide(instance);
 	describe(instance);
+	/* As timeout(1), and as a job. */
+	if (instance->end.reason == END_TIME_LIMIT && instance->mode == WORKER_MODE_SCRIPT) {
+		instance->end.exit_code = CONTROL_EXIT_TIMEOUT;
+		instance->end.signal = 0;
+	}
+	if (!instance->cgroup_is_parents) /* else it is told with the parent's end */
+		audit_limits(instance);
 }
 
 /* ---- for the log ---- */

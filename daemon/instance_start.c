@@ -1,11 +1,16 @@
 /* What an instance is told in START, and the descriptors that go with it. */
 #include "common/cleanup.h"
 #include "common/escape.h"
+#include "common/log.h"
+#include "daemon/drop.h"
+#include "daemon/egress.h"
+#include "daemon/grants.h"
 #include "daemon/instance_private.h"
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -23,6 +28,7 @@ struct start_message *start_message_free(struct start_message *start)
 		return NULL;
 	for (size_t i = 0; i < start->owned_count; i++)
 		close(start->owned[i]);
+	explicit_bzero(start->data, start->length); /* secrets */
 	free(start);
 	return NULL;
 }
@@ -48,7 +54,8 @@ static int make_log_pipe(struct instance *instance, enum log_stream stream, stru
 	int ends[2];
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_errno(error, errno, "cannot make a log pipe");
-	int result = tenant_log_attach(instance->log, ends[0], stream, instance->id, error);
+	int result = tenant_log_attach(
+		instance->log, ends[0], stream, instance->id, instance->secrets, error);
 	if (result < 0) {
 		close(ends[1]);
 		return result;
@@ -82,19 +89,84 @@ static int put_stdio(struct instance *instance, const struct instance_spec *spec
 	return 0;
 }
 
+/* Behind the listeners. The mounts become the message's. */
+static void put_mounts(struct grants *grants, struct start_message *start)
+{
+	for (size_t i = 0; i < grants->count; i++)
+		start->fds[start->fd_count++] = keep(start, grants->items[i].mount);
+	grants->count = 0;
+}
+
+/* tenantd-egress was started again. A worker that is yet to be made must not get the old
+ * channel. */
+static void egress_renewed(void *data, int channel)
+{
+	struct instance *instance = data;
+	const struct message_header message = {
+		.type = MESSAGE_EGRESS,
+		.instance = instance->id,
+	};
+	/* As new as its first one: what is asked for meanwhile waits in the channel. */
+	if (instance->start && dup3(channel, instance->start->fds[WORKER_FD_EGRESS], O_CLOEXEC) < 0)
+		log_warn("event=egress-not-renewed tenant=%s instance=%u", instance->tenant,
+			instance->id);
+	if (instance->channel >= 0 && instance->stage != INSTANCE_STOCK &&
+		message_send(instance->channel, &message, sizeof message, &channel, 1) < 0)
+		log_warn("event=egress-not-renewed tenant=%s instance=%u", instance->tenant,
+			instance->id);
+}
+
+/* A job always has its proxy: one without net.connect refuses everything, and says to the
+ * program which line of the policy is missing. */
+static bool wants_egress(const struct instance *instance, const struct instance_spec *spec)
+{
+	return instance->factory->egress != NULL &&
+	       (spec->mode == WORKER_MODE_JOB || egress_needed(spec->policy));
+}
+
+static int put_egress(struct instance *instance, const struct instance_spec *spec,
+	struct start_message *start, struct error *error)
+{
+	struct egress *egress = instance->factory->egress;
+	int channel;
+	start->fds[WORKER_FD_EGRESS] = instance->factory->null_fd;
+	if (!wants_egress(instance, spec))
+		return 0;
+	const struct egress_add_options options = {
+		.instance = instance->id,
+		.tenant = spec->tenant,
+		.policy = spec->policy,
+		.proxy = spec->mode == WORKER_MODE_JOB,
+		.renewed = egress_renewed,
+		.data = instance,
+	};
+	int result = egress_add(egress, &options, &channel, error);
+	if (result == 0)
+		start->fds[WORKER_FD_EGRESS] = keep(start, channel);
+	return result;
+}
+
 static int put_fds(struct instance *instance, const struct instance_spec *spec,
 	struct start_message *start, struct error *error)
 {
-	int release = sandbox_release_mount(spec->release_fd, error);
-	if (release < 0)
-		return release;
-	start->fds[WORKER_FD_RELEASE] = keep(start, release);
+	start->fds[WORKER_FD_RELEASE] = instance->factory->null_fd;
+	if (spec->release_fd >= 0) {
+		int release = instance->factory->tier == TIER_CONTAINER
+				      ? fcntl(spec->release_fd, F_DUPFD_CLOEXEC, 3)
+				      : sandbox_release_mount(spec->release_fd, error);
+		if (release < 0)
+			return error->code
+				       ? release
+				       : error_errno(error, errno, "cannot pass on the release");
+		start->fds[WORKER_FD_RELEASE] = keep(start, release);
+	}
 	int stats = make_stats(instance, error);
 	if (stats < 0)
 		return stats;
 	start->fds[WORKER_FD_STATS] = keep(start, stats);
 	int result = put_stdio(instance, spec, start, error);
-	start->fds[WORKER_FD_EGRESS] = instance->factory->null_fd;
+	if (result == 0)
+		result = put_egress(instance, spec, start, error);
 	start->fd_count = WORKER_FD_LISTENERS;
 	/* Descriptors of its own: START may be sent again after the tenant closed its. */
 	for (size_t i = 0; result == 0 && spec->listeners && i < spec->listeners->count; i++) {
@@ -104,6 +176,23 @@ static int put_fds(struct instance *instance, const struct instance_spec *spec,
 		start->fds[start->fd_count++] = keep(start, fd);
 	}
 	return result;
+}
+
+/* The policy's rules as text: START has no other form for them. */
+static void put_rules(struct worker_start *what, const struct policy *policy)
+{
+	static char connect[POLICY_LIST_MAX][POLICY_NET_TEXT_MAX];
+	static char deny[POLICY_LIST_MAX][POLICY_NET_TEXT_MAX];
+	for (size_t i = 0; i < policy->net.connect.count && i < WORKER_RULES_MAX; i++) {
+		policy_net_rule_format(&policy->net.connect.items[i], connect[i]);
+		what->connect[what->connect_count++] = connect[i];
+	}
+	for (size_t i = 0; i < policy->net.deny.count && i < WORKER_RULES_MAX; i++) {
+		policy_net_rule_format(&policy->net.deny.items[i], deny[i]);
+		what->deny[what->deny_count++] = deny[i];
+	}
+	for (size_t i = 0; i < policy->child_exec.count && i < WORKER_RULES_MAX; i++)
+		what->exec[what->exec_count++] = policy->child_exec.items[i];
 }
 
 static int put_strings(struct worker_start *what, const struct instance_spec *spec,
@@ -120,57 +209,104 @@ static int put_strings(struct worker_start *what, const struct instance_spec *sp
 	for (size_t i = 0; i < spec->argument_count; i++)
 		what->arguments[what->argument_count++] = spec->arguments[i];
 	for (size_t i = 0; spec->listeners && i < spec->listeners->count; i++) {
-		what->listener_names[what->listener_count] = "";
+		what->listener_names[what->listener_count] = spec->listeners->items[i].name;
 		what->listeners[what->listener_count++] = spec->listeners->items[i].address;
 	}
 	return 0;
 }
 
+/* What only a job is told. */
+static void put_job(struct worker_start *what, const struct instance_job *job)
+{
+	what->folder = job->folder;
+	what->time_ms = job->time_ms;
+	if (job->parent == NULL)
+		return;
+	/* A child's environment is what its parent says, as everywhere: it is no secret to
+	 * the parent, and a child need not know all that the parent does. */
+	what->environment_count = 0;
+	for (size_t i = 0; i < job->environment_count && i < WORKER_STRINGS_MAX; i++)
+		what->environment[what->environment_count++] = job->environment[i];
+	what->secret_count = 0;
+}
+
+/* Where the release lies, for a worker that sees what we see. */
+static const char *real_root(int release)
+{
+	static char path[PATH_MAX];
+	char link[32];
+	if (release < 0)
+		return "/";
+	snprintf(link, sizeof link, "/proc/self/fd/%d", release);
+	ssize_t length = readlink(link, path, sizeof path - 1);
+	path[length < 0 ? 0 : length] = '\0';
+	return path;
+}
+
 /* Encodes into a static buffer (one thread), then into a message of the right size. */
 static int encode(struct instance *instance, const struct instance_spec *spec,
-	struct start_message **ret_start, struct error *error)
+	const struct grants *grants, struct start_message **ret_start, struct error *error)
 {
 	static struct worker_start what;
 	static char data[MESSAGE_LENGTH_MAX];
 	struct policy_list environment = {0};
 	const struct policy *policy = spec->policy;
 	const struct policy_limits *limits = &policy->limits;
+	const bool container = instance->factory->tier == TIER_CONTAINER;
 	what = (struct worker_start){
 		.tenant = spec->tenant,
 		.entry = spec->entry,
 		.mode = spec->mode,
-		.uid = instance->uid - instance->uid_first,
-		.root = "/app",
-		.tier = TIER_FULL,
+		.uid = container ? instance->uid : instance->uid - instance->uid_first,
+		.root = container ? real_root(spec->release_fd) : "/app",
+		.tier = instance->factory->tier,
 		.audit = policy->audit,
+		.egress = wants_egress(instance, spec),
 		.allow_eval = policy->allow_eval,
 		.allow_wasm = policy->allow_wasm,
 		.allow_jit = policy->allow_jit,
 		.memory_bytes = limits->memory_bytes,
+		.threads = (uint32_t)limits->pids,
+		.stack_bytes = limits->stack_bytes,
 		.files = (uint32_t)limits->files,
 		.turn_cpu_ms = instance->turn_cpu_ms,
 		.request_ms = (uint32_t)limits->request.time_ms,
 		.body_bytes = limits->request.body_bytes,
 		.concurrent = (uint32_t)limits->request.concurrent,
 		.idle_ms = spec->idle_ms,
+		.tmp_bytes = limits->tmp_bytes,
+		.time_ms = (uint32_t)limits->time_ms,
 	};
-	int result = policy_environment(policy, environ, &environment, error);
+	put_rules(&what, policy);
+	grants_put(grants, &what);
+	int result = secrets_read(instance->factory->secrets_folder, spec->tenant,
+		&policy->env.secrets, &instance->secrets, error);
+	for (size_t i = 0; i < secrets_count(instance->secrets); i++)
+		what.secrets[what.secret_count++] = secrets_entry(instance->secrets, i);
+	if (result == 0)
+		result = policy_environment(policy, environ, &environment, error);
 	if (result == 0)
 		result = put_strings(&what, spec, &environment, error);
+	if (result == 0 && spec->job)
+		put_job(&what, spec->job);
 	ssize_t length = 0;
 	if (result == 0)
 		length = worker_start_encode(&what, instance->id, data, sizeof data);
 	policy_list_clear(&environment);
 	if (length < 0)
+		explicit_bzero(data, sizeof data);
+	if (length < 0)
 		result = error_set(error, E2BIG,
-			"arguments and environment of %s are too long together",
+			"arguments, environment and permissions of %s are too long together",
 			escape_for_log(spec->tenant));
 	if (result < 0)
 		return result;
 	struct start_message *start = calloc(1, sizeof *start + (size_t)length);
+	if (start)
+		memcpy(start->data, data, (size_t)length);
+	explicit_bzero(data, (size_t)length);
 	if (start == NULL)
 		return error_set(error, ENOMEM, "no memory for START");
-	memcpy(start->data, data, (size_t)length);
 	start->length = (size_t)length;
 	*ret_start = start;
 	return 0;
@@ -179,15 +315,23 @@ static int encode(struct instance *instance, const struct instance_spec *spec,
 int start_message_make(struct instance *instance, const struct instance_spec *spec,
 	struct start_message **ret_start, struct error *error)
 {
+	static struct grants grants;
 	struct start_message *start = NULL;
-	int result = encode(instance, spec, &start, error);
+	int result = grants_open(
+		spec->policy, spec->tenant, instance->uid, instance->factory->tier, &grants, error);
 	if (result < 0)
 		return result;
-	result = put_fds(instance, spec, start, error);
+	result = drop_remember(instance, &grants, error);
+	if (result == 0)
+		result = encode(instance, spec, &grants, &start, error);
+	if (result == 0)
+		result = put_fds(instance, spec, start, error);
 	if (result < 0) {
+		grants_close(&grants);
 		start_message_free(start);
 		return result;
 	}
+	put_mounts(&grants, start);
 	*ret_start = start;
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <stdbool.h>
 #include <sys/pidfd.h>
@@ -18,6 +19,54 @@ static int check_root(struct error *error)
 	return error_set(error, EPERM,
 		"tenantd must be started as root: it makes namespaces, control groups and user ids "
 		"for its tenants");
+}
+
+static bool has_capability(unsigned number)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct sets[2] = {0};
+	return syscall(SYS_capget, &header, sets) == 0 &&
+	       sets[number / 32].effective >> (number % 32) & 1;
+}
+
+/* What a default container lacks, and the tier full cannot do without. */
+static int check_admin(struct error *error)
+{
+	if (!has_capability(CAP_SYS_ADMIN))
+		return error_set(error, EPERM,
+			"CAP_SYS_ADMIN is missing, as in a default container: without it there are "
+			"no namespaces and no mounts, which the tier full is made of. Give the "
+			"container that capability and a seccomp profile that allows their system "
+			"calls, or start tenantd with --tier container, which does without them");
+	if (syscall(SYS_open_tree, -1, "", ~0u) < 0 && errno == EPERM)
+		return error_set(error, EPERM,
+			"a seccomp profile forbids mounts (open_tree), which the tier full is made "
+			"of: allow them, or start tenantd with --tier container, which does "
+			"without "
+			"them");
+	return 0;
+}
+
+/* What is left to tell tenants from each other. Without them, as a plain user, all would
+ * have the daemon's own id, and its files and processes. */
+static int check_ids_can_be_given(struct error *error)
+{
+	static const struct {
+		unsigned number;
+		const char *name;
+	} needed[] = {
+		{CAP_SETUID, "CAP_SETUID"},
+		{CAP_SETGID, "CAP_SETGID"},
+		{CAP_SETPCAP, "CAP_SETPCAP"},
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(needed); i++)
+		if (!has_capability(needed[i].number))
+			return error_set(error, EPERM,
+				"%s is missing: tenants cannot have user ids of their own. Give it "
+				"to "
+				"the container (--cap-add)",
+				needed[i].name);
+	return 0;
 }
 
 static int check_user_namespaces(struct error *error)
@@ -35,9 +84,15 @@ static int check_user_namespaces(struct error *error)
 	return 0;
 }
 
-static int check_landlock(struct error *error)
+static int check_landlock(enum tier tier, struct error *error)
 {
 	int abi = sandbox_landlock_abi();
+	if (tier == TIER_CONTAINER && abi >= 1 && abi < SANDBOX_LANDLOCK_ABI_ALONE)
+		return error_set(error, ENOTSUP,
+			"this kernel's Landlock (ABI %d) is too old for the tier container, where "
+			"it "
+			"is the only wall around files: it needs ABI %d, Linux 6.2",
+			abi, SANDBOX_LANDLOCK_ABI_ALONE);
 	if (abi >= 1)
 		return 0;
 	return error_set(error, ENOTSUP,
@@ -63,9 +118,14 @@ static int check_calls(struct error *error)
 	if (pidfd < 0)
 		return error_set(error, ENOTSUP,
 			"the system call pidfd_open is missing or forbidden: it needs Linux 5.3");
+	return 0;
+}
+
+static int check_mounts(struct error *error)
+{
 	if (syscall(SYS_open_tree, -1, "", ~0u) < 0 && errno == ENOSYS)
-		return error_set(error, ENOTSUP,
-			"the system call open_tree is missing or forbidden: it needs Linux 5.2");
+		return error_set(
+			error, ENOTSUP, "the system call open_tree is missing: it needs Linux 5.2");
 	return 0;
 }
 
@@ -92,13 +152,23 @@ static int check_ids(uint32_t uid_base, uint32_t uid_count, struct error *error)
 	return 0;
 }
 
-int kernel_check(uint32_t uid_base, uint32_t uid_count, struct error *error)
+static int check_tier(enum tier tier, struct error *error)
+{
+	if (tier == TIER_CONTAINER)
+		return check_ids_can_be_given(error);
+	int result = check_admin(error);
+	if (result == 0)
+		result = check_user_namespaces(error);
+	return result == 0 ? check_mounts(error) : result;
+}
+
+int kernel_check(enum tier tier, uint32_t uid_base, uint32_t uid_count, struct error *error)
 {
 	int result = check_root(error);
 	if (result == 0)
-		result = check_user_namespaces(error);
+		result = check_landlock(tier, error);
 	if (result == 0)
-		result = check_landlock(error);
+		result = check_tier(tier, error);
 	if (result == 0)
 		result = check_seccomp(error);
 	if (result == 0)

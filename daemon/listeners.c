@@ -12,12 +12,31 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-static const struct listener *find(const struct listeners *listeners, const char *spec)
+/* The one after SKIP others with the same spec. */
+static const struct listener *find(const struct listeners *listeners, const char *spec, size_t skip)
 {
 	for (size_t i = 0; listeners && i < listeners->count; i++)
-		if (strcmp(listeners->items[i].spec, spec) == 0)
+		if (strcmp(listeners->items[i].spec, spec) == 0 && skip-- == 0)
 			return &listeners->items[i];
 	return NULL;
+}
+
+static size_t count(const struct listeners *listeners, const char *spec)
+{
+	size_t found = 0;
+	while (find(listeners, spec, found))
+		found++;
+	return found;
+}
+
+/* What makes an entry the same one in another version of the policy: its address, whatever
+ * its name; where any port will do, its name, if it has one. */
+static void identify(const struct policy_listen *listen_on, char spec[POLICY_NET_TEXT_MAX])
+{
+	struct policy_listen key = *listen_on;
+	if (key.family == AF_UNIX || key.port != 0)
+		key.name[0] = '\0';
+	policy_listen_format(&key, spec);
 }
 
 static struct listener_port *find_port(struct listener_ports *ports, const char *spec)
@@ -150,6 +169,7 @@ static void describe(struct listener *listener, const struct policy_listen *list
 	struct policy_listen real = *listen_on;
 	char text[POLICY_NET_TEXT_MAX];
 	real.port = listener->port;
+	real.name[0] = '\0';
 	policy_listen_format(&real, text);
 	if (listen_on->family == AF_UNIX) {
 		snprintf(listener->address, sizeof listener->address, "%s", text);
@@ -160,25 +180,33 @@ static void describe(struct listener *listener, const struct policy_listen *list
 	}
 }
 
-/* Opens one, with the remembered port first where any port will do. */
-static int open_one(const struct policy_listen *wanted, const struct listeners *have,
+static int share(
+	const struct listener *same, const char *name, struct listener *ret, struct error *error)
+{
+	*ret = *same;
+	snprintf(ret->name, sizeof ret->name, "%s", name);
+	ret->fd = fcntl(same->fd, F_DUPFD_CLOEXEC, 3);
+	if (ret->fd < 0)
+		return error_errno(error, errno, "cannot share the listener %s", same->address);
+	return 0;
+}
+
+/* Opens one, with the remembered port first where any port will do. ALIKE entries before it
+ * look the same. */
+static int open_one(const struct policy_listen *wanted, size_t alike, const struct listeners *have,
 	struct listener_ports *ports, struct listener *ret, struct error *error)
 {
 	struct listener listener = {.fd = -1};
 	struct policy_listen listen_on = *wanted;
-	policy_listen_format(wanted, listener.spec);
-	const struct listener *same = find(have, listener.spec);
-	if (same) {
-		listener = *same;
-		listener.fd = fcntl(same->fd, F_DUPFD_CLOEXEC, 3);
-		if (listener.fd < 0)
-			return error_errno(
-				error, errno, "cannot share the listener %s", same->address);
-		*ret = listener;
-		return 0;
-	}
+	identify(wanted, listener.spec);
+	snprintf(listener.name, sizeof listener.name, "%s", wanted->name);
+	const struct listener *same = find(have, listener.spec, alike);
+	if (same)
+		return share(same, wanted->name, ret, error);
 	const bool any = wanted->family != AF_UNIX && wanted->port == 0;
-	const struct listener_port *last = any ? find_port(ports, listener.spec) : NULL;
+	/* The second of two that look alike takes what is free. */
+	const bool kept = any && alike == 0;
+	const struct listener_port *last = kept ? find_port(ports, listener.spec) : NULL;
 	if (last) {
 		listen_on.port = last->port;
 		listener.fd = open_socket(&listen_on);
@@ -188,7 +216,7 @@ static int open_one(const struct policy_listen *wanted, const struct listeners *
 	if (listener.fd < 0)
 		return bind_failed(error, -listener.fd, listener.spec);
 	listener.port = bound_port(listener.fd);
-	if (any)
+	if (kept)
 		remember_port(ports, listener.spec, listener.port);
 	describe(&listener, wanted);
 	*ret = listener;
@@ -204,7 +232,10 @@ int listeners_open(const struct policy_listeners *wanted, const struct listeners
 			"net.listen has %zu entries, at most %d are possible", wanted->count,
 			WORKER_LISTENERS_MAX);
 	for (size_t i = 0; i < wanted->count; i++) {
-		int result = open_one(&wanted->items[i], have, ports, &opened.items[i], error);
+		char spec[POLICY_NET_TEXT_MAX];
+		identify(&wanted->items[i], spec);
+		int result = open_one(&wanted->items[i], count(&opened, spec), have, ports,
+			&opened.items[i], error);
 		if (result < 0) {
 			listeners_close(&opened, have);
 			return result;
@@ -219,7 +250,8 @@ void listeners_close(struct listeners *listeners, const struct listeners *keep)
 {
 	for (size_t i = 0; i < listeners->count; i++) {
 		struct listener *listener = &listeners->items[i];
-		if (strncmp(listener->spec, "unix:", 5) == 0 && find(keep, listener->spec) == NULL)
+		if (strncmp(listener->spec, "unix:", 5) == 0 &&
+			find(keep, listener->spec, 0) == NULL)
 			unlink(listener->spec + 5);
 		close_fd(&listener->fd);
 	}

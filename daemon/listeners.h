@@ -13,6 +13,7 @@
 
 struct listener {
 	int fd;
+	char name[64];                         /* "" without one */
 	char spec[POLICY_NET_TEXT_MAX];        /* as the policy says: "127.0.0.1:0" */
 	char address[POLICY_NET_TEXT_MAX + 8]; /* as the worker is told: "tcp:127.0.0.1:8080" */
 	char url[POLICY_NET_TEXT_MAX + 8];     /* for a person: "http://127.0.0.1:8080/" */
@@ -34,7 +35,8 @@ struct listener_ports {
 	struct listener_port items[WORKER_LISTENERS_MAX];
 };
 
-/* Binds what WANTED names. An entry that HAVE (may be NULL) has already is shared with
+/* Binds what WANTED names: each entry that it lists, also where two look alike (two free
+ * ports of one address). An entry that HAVE (may be NULL) has already is shared with
  * it, not bound again. PORTS says which port an entry with port 0 had last; it gets
  * that one if it is free, and another otherwise; PORTS is brought up to date. Either
  * all are bound, or none, and the error names the address and what to do. */

@@ -5,6 +5,7 @@
 #include "common/escape.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "daemon/secrets.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,6 +24,7 @@ struct log_pipe {
 	enum log_stream stream;
 	uint32_t instance;
 	sd_event_source *source;
+	struct secrets *secrets;
 	size_t length; /* of the line that is not yet complete */
 	char line[LOG_LINE_MAX];
 };
@@ -280,9 +282,11 @@ static void turn_second(struct tenant_log *log)
 
 static void arm_timer(struct tenant_log *log);
 
-static void take_line(struct log_pipe *pipe, const char *line, size_t length)
+/* The first LENGTH bytes of the buffer are a line, or a piece of a long one. */
+static void take_line(struct log_pipe *pipe, size_t length)
 {
 	struct tenant_log *log = pipe->log;
+	char *line = pipe->line;
 	turn_second(log);
 	if (log->second_lines >= LOG_RATE_LINES || log->second_bytes + length > LOG_RATE_BYTES) {
 		log->suppressed++;
@@ -291,6 +295,7 @@ static void take_line(struct log_pipe *pipe, const char *line, size_t length)
 	}
 	log->second_lines++;
 	log->second_bytes += (uint32_t)length;
+	length = secrets_redact(pipe->secrets, line, length);
 	if (length > 0 && line[length - 1] == '\r')
 		length--;
 	emit_now(log, pipe->stream, pipe->instance, line, length);
@@ -313,9 +318,25 @@ static struct log_pipe *pipe_free(struct log_pipe *pipe)
 		if (pipe->log->pipes[i] == pipe)
 			pipe->log->pipes[i] = NULL;
 	sd_event_source_disable_unref(pipe->source);
+	secrets_free(pipe->secrets);
 	close_fd(&pipe->fd);
 	free(pipe);
 	return NULL;
+}
+
+/* The buffer is full, and the line goes on. What may be the beginning of a secret waits
+ * for the rest of it. */
+static void take_piece(struct log_pipe *pipe)
+{
+	const size_t part = secrets_safe_length(pipe->secrets, pipe->line, pipe->length);
+	const size_t rest = pipe->length - part;
+	char kept[SECRET_PIECE_MAX];
+	memcpy(kept, pipe->line + part, rest);
+	take_line(pipe, part);
+	memcpy(pipe->line, kept, rest);
+	pipe->length = rest;
+	if (rest > 0)
+		explicit_bzero(kept, rest);
 }
 
 /* Splits what arrived into lines. A line longer than the buffer goes out in pieces. */
@@ -330,9 +351,11 @@ static void take_bytes(struct log_pipe *pipe, const char *data, size_t length)
 		pipe->length += part;
 		data += part + (end != NULL);
 		length -= part + (end != NULL);
-		if (end || pipe->length == sizeof pipe->line) {
-			take_line(pipe, pipe->line, pipe->length);
+		if (end) {
+			take_line(pipe, pipe->length);
 			pipe->length = 0;
+		} else if (pipe->length == sizeof pipe->line) {
+			take_piece(pipe);
 		}
 	}
 }
@@ -354,7 +377,7 @@ static bool read_once(struct log_pipe *pipe, bool *ret_end)
 static void end_pipe(struct log_pipe *pipe)
 {
 	if (pipe->length > 0)
-		take_line(pipe, pipe->line, pipe->length);
+		take_line(pipe, pipe->length);
 	pipe_free(pipe);
 }
 
@@ -409,7 +432,7 @@ static void arm_timer(struct tenant_log *log)
 }
 
 int tenant_log_attach(struct tenant_log *log, int fd, enum log_stream stream, uint32_t instance,
-	struct error *error)
+	struct secrets *secrets, struct error *error)
 {
 	cleanup_close int mine = fd;
 	size_t place = 0;
@@ -427,6 +450,7 @@ int tenant_log_attach(struct tenant_log *log, int fd, enum log_stream stream, ui
 	pipe->instance = instance;
 	pipe->source = NULL;
 	pipe->length = 0;
+	pipe->secrets = secrets_share(secrets);
 	pipe->fd = take_fd(&mine);
 	int result =
 		sd_event_add_io(log->event, &pipe->source, pipe->fd, EPOLLIN, pipe_readable, pipe);

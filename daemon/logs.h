@@ -1,5 +1,5 @@
-/* What a tenant writes to stdout and stderr: pipe → lines → escaped → rate-limited →
- * a ring in memory (for `logs` and its followers) and a file of JSON lines
+/* What a tenant writes to stdout and stderr: pipe → lines → without its secrets →
+ * escaped → rate-limited → a ring in memory (for `logs` and its followers) and a file of JSON lines
  * {"time","stream","line"} in the state folder, rotated. Everything is bounded: the
  * length of a line, the lines and bytes in a second, the ring, the files, and the work
  * that a flood of output can make for the supervisor. */
@@ -24,6 +24,7 @@
 
 enum log_stream { LOG_STREAM_STDOUT, LOG_STREAM_STDERR, LOG_STREAM_DAEMON };
 
+struct secrets;
 struct tenant_log; /* of one tenant */
 struct log_pipe;   /* the reading side of one stream of one instance */
 
@@ -44,9 +45,10 @@ struct tenant_log *tenant_log_free(struct tenant_log *log);
 /* Deletes the files of the tenant NAME. */
 void tenant_log_delete(int folder_fd, const char *name);
 
-/* Reads FD (which it takes, and makes non-blocking) until its end. */
+/* Reads FD (which it takes, and makes non-blocking) until its end. SECRETS (of which it
+ * takes a share; NULL: none) are replaced by *** in what comes. */
 int tenant_log_attach(struct tenant_log *log, int fd, enum log_stream stream, uint32_t instance,
-	struct error *error);
+	struct secrets *secrets, struct error *error);
 /* Reads what the pipes of INSTANCE hold, then closes them: after its death. */
 void tenant_log_finish(struct tenant_log *log, uint32_t instance);
 

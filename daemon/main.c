@@ -2,6 +2,7 @@
 #include "common/cleanup.h"
 #include "common/control.h"
 #include "common/log.h"
+#include "daemon/secrets.h"
 #include "daemon/supervisor.h"
 
 #include <errno.h>
@@ -22,6 +23,11 @@ enum {
 	OPTION_UID_BASE,
 	OPTION_UID_COUNT,
 	OPTION_CGROUP,
+	OPTION_SECRETS_DIR,
+	OPTION_TIER,
+	OPTION_RESOLV_CONF,
+	OPTION_HOSTS,
+	OPTION_CA_FILE,
 	OPTION_LOG_LEVEL,
 	OPTION_FOREGROUND,
 	OPTION_PRINT_STATES,
@@ -36,6 +42,11 @@ static const struct option long_options[] = {
 	{"uid-base", required_argument, NULL, OPTION_UID_BASE},
 	{"uid-count", required_argument, NULL, OPTION_UID_COUNT},
 	{"cgroup", required_argument, NULL, OPTION_CGROUP},
+	{"secrets-dir", required_argument, NULL, OPTION_SECRETS_DIR},
+	{"tier", required_argument, NULL, OPTION_TIER},
+	{"ca-file", required_argument, NULL, OPTION_CA_FILE},
+	{"resolv-conf", required_argument, NULL, OPTION_RESOLV_CONF},
+	{"hosts", required_argument, NULL, OPTION_HOSTS},
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 	{"foreground", no_argument, NULL, OPTION_FOREGROUND},
 	{"print-states", no_argument, NULL, OPTION_PRINT_STATES},
@@ -53,6 +64,11 @@ static const char usage[] =
 	"  --warm N           workers prepared ahead       (2)\n"
 	"  --uid-base N       first user id for tenants    (1879048192)\n"
 	"  --uid-count N      how many                     (131072)\n"
+	"  --secrets-dir DIR  TENANT/NAME of each secret   (" SECRETS_FOLDER_DEFAULT ")\n"
+	"  --tier TIER        full, or container           (full)\n"
+	"  --ca-file FILE     authorities that tenants' TLS trusts, PEM (the system's)\n"
+	"  --resolv-conf FILE DNS servers for tenants      (/etc/resolv.conf)\n"
+	"  --hosts FILE       names known without DNS      (/etc/hosts)\n"
 	"  --cgroup NAME      base control group           (tenantd)\n"
 	"  --log-level LEVEL  error, warn, info or debug   (info)\n"
 	"  --foreground       accepted; there is no other way\n"
@@ -100,6 +116,17 @@ static int parse_level(const char *text)
 	return -EINVAL;
 }
 
+static int parse_tier(const char *text, enum tier *ret_tier)
+{
+	int tier = tier_find(text);
+	if (tier < 0) {
+		fprintf(stderr, "tenantd: --tier is full or container, not \"%s\"\n", text);
+		return -EINVAL;
+	}
+	*ret_tier = (enum tier)tier;
+	return 0;
+}
+
 /* Returns 0 to go on, 1 when all is done, negative on wrong usage. */
 static int take_option(struct options *options, int option)
 {
@@ -127,6 +154,20 @@ static int take_option(struct options *options, int option)
 			&options->uid_count);
 	case OPTION_CGROUP:
 		options->cgroup_name = optarg;
+		return 0;
+	case OPTION_SECRETS_DIR:
+		options->secrets_folder = optarg;
+		return 0;
+	case OPTION_TIER:
+		return parse_tier(optarg, &options->tier);
+	case OPTION_CA_FILE:
+		options->ca_file = optarg;
+		return 0;
+	case OPTION_RESOLV_CONF:
+		options->resolv_conf = optarg;
+		return 0;
+	case OPTION_HOSTS:
+		options->hosts = optarg;
 		return 0;
 	case OPTION_LOG_LEVEL:
 		return parse_level(optarg);
@@ -173,6 +214,8 @@ int main(int argc, char **argv)
 		.state_folder = "/var/lib/tenantd",
 		.socket = CONTROL_SOCKET_DEFAULT,
 		.policy_folder = "/etc/tenantd/policy.d",
+		.secrets_folder = SECRETS_FOLDER_DEFAULT,
+		.tier = TIER_FULL,
 		.runtime_folder = own_folder(),
 		.warm = 2,
 		.uid_base = 1879048192,

@@ -1,6 +1,7 @@
 #include "daemon/program.h"
 
 #include "common/cleanup.h"
+#include "daemon/grants.h"
 #include "deploy/limits.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ int program_of_folder(int folder_fd, const char *id, const char *entry, struct p
 	}
 	program->release_fd = folder_fd;
 	program->policy = policy;
+	grants_distrust(policy);
 	snprintf(program->release, sizeof program->release, "%s", id);
 	snprintf(program->policy_file, sizeof program->policy_file, "%s", policy_file);
 	int result = manifest_read(folder_fd, MANIFEST_FILE, &program->manifest, error);

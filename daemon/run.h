@@ -1,6 +1,6 @@
-/* One-off programs (`tenantctl run`): an archive unpacked for this once, a worker with
- * the client's own stdin, stdout and stderr, and nothing left of it afterwards. It dies
- * with the client's connection. */
+/* One-off programs (`tenantctl run`): an archive unpacked for this once and a worker, or a
+ * command of the host and a job, with the client's own stdin, stdout and stderr, and nothing
+ * left of it afterwards. It dies with the client's connection. */
 #pragma once
 
 #include "daemon/control.h"
@@ -8,7 +8,8 @@
 
 #define RUNS_MAX 64
 
-/* The verb `run`. Descriptors: archive, stdin, stdout, stderr. */
+/* The verb `run`. Descriptors: archive (of a script, not of a command), stdin, stdout,
+ * stderr. */
 void run_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
 /* Ends all: at once, or after a moment to finish. */

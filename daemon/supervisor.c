@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/escape.h"
 #include "common/log.h"
+#include "daemon/egress.h"
 #include "daemon/kernel.h"
 #include "daemon/notify.h"
 #include "daemon/run.h"
@@ -408,12 +409,17 @@ static int open_folder(int parent, const char *path, mode_t mode, struct error *
 static int open_store(struct supervisor *supervisor, struct error *error)
 {
 	int result = store_open(supervisor->options->state_folder, &supervisor->store, error);
+	if (result == 0 && supervisor->options->tier == TIER_CONTAINER)
+		result = store_let_pass(supervisor->store, error);
 	if (result < 0)
 		return result;
 	supervisor->state_fd = store_state_fd(supervisor->store);
 	supervisor->log_fd = open_folder(supervisor->state_fd, "logs", 0750, error);
 	if (supervisor->log_fd < 0)
 		return supervisor->log_fd;
+	result = audit_open(supervisor->event, supervisor->state_fd, &supervisor->audit, error);
+	if (result < 0)
+		return result;
 	supervisor->policy_fd =
 		open_folder(AT_FDCWD, supervisor->options->policy_folder, 0755, error);
 	return supervisor->policy_fd < 0 ? supervisor->policy_fd : 0;
@@ -438,7 +444,8 @@ static int open_cgroups(struct supervisor *supervisor, struct error *error)
 {
 	char name[64], text[512];
 	cgroup_base_name(supervisor, name);
-	int result = cgroup_host_open(name, false, &supervisor->cgroups, error);
+	const bool may_be_missing = supervisor->options->tier == TIER_CONTAINER;
+	int result = cgroup_host_open(name, may_be_missing, &supervisor->cgroups, error);
 	if (result == 0)
 		result = cgroup_host_clean(supervisor->cgroups, CLEAN_MS, error);
 	if (result < 0)
@@ -453,6 +460,9 @@ static int check_runtime(struct supervisor *supervisor, struct error *error)
 	const char *folder = supervisor->options->runtime_folder;
 	snprintf(supervisor->zygote_program, sizeof supervisor->zygote_program, "%s/tenant-zygote",
 		folder);
+	/* Looked at when a job wants it: services run without. */
+	snprintf(supervisor->launcher_program, sizeof supervisor->launcher_program,
+		"%s/tenant-launcher", folder);
 	snprintf(supervisor->snapshot, sizeof supervisor->snapshot, "%s/library.snapshot", folder);
 	if (access(supervisor->zygote_program, X_OK) < 0)
 		return error_errno(error, errno, "cannot run %s (--runtime says where it lies)",
@@ -463,12 +473,47 @@ static int check_runtime(struct supervisor *supervisor, struct error *error)
 	return 0;
 }
 
+/* A decision of tenantd-egress, about an instance that may be gone. */
+static void egress_decided(
+	void *data, uint32_t id, const char *resource, bool allowed, const char *reason)
+{
+	struct supervisor *supervisor = data;
+	for (struct instance *next = supervisor->factory.instances; next; next = next->sibling)
+		if (next->id == id)
+			audit_record(next, AUDIT_NET_CONNECT, resource, allowed, AUDIT_LAYER_EGRESS,
+				reason);
+}
+
+/* Its process starts with the first tenant that may connect, under a user id that no
+ * tenant and no run gets. */
+static int open_egress(struct supervisor *supervisor, struct error *error)
+{
+	const int64_t slot = factory_take_spare(&supervisor->factory);
+	if (slot < 0)
+		return error_set(error, EUSERS, "no user id for tenantd-egress: raise --uid-count");
+	snprintf(supervisor->egress_program, sizeof supervisor->egress_program, "%s/tenantd-egress",
+		supervisor->options->runtime_folder);
+	const struct egress_options options = {
+		.program = supervisor->egress_program,
+		.resolv_conf = supervisor->options->resolv_conf,
+		.hosts = supervisor->options->hosts,
+		.uid = factory_uid(&supervisor->factory, (uint32_t)slot) + FACTORY_UID_INSIDE,
+		.audit = egress_decided,
+		.audit_data = supervisor,
+	};
+	int result = egress_new(supervisor->event, &options, &supervisor->egress, error);
+	supervisor->factory.egress = supervisor->egress;
+	return result;
+}
+
 /* Not ready before the first zygote is: what is wrong with it is wrong with everything. */
 static int start_zygote(struct supervisor *supervisor, struct error *error)
 {
 	struct zygote_options options = zygote_defaults;
 	options.program = supervisor->zygote_program;
 	options.snapshot = supervisor->snapshot;
+	options.ca_file = supervisor->options->ca_file;
+	options.tier = supervisor->options->tier;
 	int result = factory_open(&supervisor->factory, supervisor->event, supervisor->cgroups,
 		&options, supervisor->options->uid_base, supervisor->options->uid_count, error);
 	if (result < 0)
@@ -483,6 +528,13 @@ static int start_zygote(struct supervisor *supervisor, struct error *error)
 		if (!zygote_is_alive(zygote))
 			return error_set(error, ECHILD, "%s", zygote_last_error(zygote));
 	}
+	supervisor->factory.launcher = supervisor->launcher_program;
+	supervisor->factory.audit = supervisor->audit;
+	supervisor->factory.secrets_folder = supervisor->options->secrets_folder;
+	supervisor->factory.tier = supervisor->options->tier;
+	result = open_egress(supervisor, error);
+	if (result < 0)
+		return result;
 	return stock_new(
 		&supervisor->factory, supervisor->options->warm, &supervisor->factory.stock, error);
 }
@@ -555,7 +607,7 @@ int supervisor_start(
 		.log_fd = -1,
 		.factory.null_fd = -1,
 	};
-	int result = kernel_check(options->uid_base, options->uid_count, error);
+	int result = kernel_check(options->tier, options->uid_base, options->uid_count, error);
 	if (result == 0)
 		result = check_runtime(supervisor, error);
 	if (result == 0)
@@ -601,6 +653,8 @@ void supervisor_finish(struct supervisor *supervisor)
 	control_close(supervisor->control);
 	if (supervisor->factory.event)
 		factory_close(&supervisor->factory, 1000);
+	egress_free(supervisor->egress);
+	audit_close(supervisor->audit); /* after the last instance */
 	cgroup_host_close(supervisor->cgroups);
 	store_close(supervisor->store);
 	close_fd(&supervisor->policy_fd);

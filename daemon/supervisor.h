@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/error.h"
+#include "daemon/audit.h"
 #include "daemon/control.h"
 #include "daemon/factory.h"
 #include "daemon/state.h"
@@ -20,6 +21,10 @@ struct options {
 	const char *policy_folder;
 	const char *runtime_folder;
 	const char *cgroup_name;
+	const char *secrets_folder;
+	const char *resolv_conf, *hosts; /* of tenantd-egress; NULL: those of /etc */
+	const char *ca_file;             /* NULL: the system's bundle */
+	enum tier tier;
 	uint32_t warm;
 	uint32_t uid_base, uid_count;
 };
@@ -28,12 +33,15 @@ struct run;
 
 struct supervisor {
 	const struct options *options;
-	char zygote_program[4096], snapshot[4096];
+	char zygote_program[4096], launcher_program[4096], snapshot[4096];
 	sd_event *event;
 	struct store *store;
 	int state_fd;  /* the store's */
 	int policy_fd; /* policy.d */
 	int log_fd;    /* the tenants' logs */
+	struct audit *audit;
+	char egress_program[4096];
+	struct egress *egress;
 	struct cgroup_host *cgroups;
 	struct factory factory;
 	struct control *control;

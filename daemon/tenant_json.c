@@ -1,4 +1,5 @@
 /* A tenant as tenantctl shows it: the object {tenant} of common/control.h. */
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "daemon/supervisor.h"
 #include "daemon/tenant.h"
@@ -25,8 +26,9 @@ static json_t *describe_listeners(const struct listeners *listeners)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < listeners->count; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s}", "url", listeners->items[i].url,
-						    "address", listeners->items[i].address));
+		json_array_append_new(list,
+			json_pack("{s:s, s:s, s:s}", "name", listeners->items[i].name, "url",
+				listeners->items[i].url, "address", listeners->items[i].address));
 	return list;
 }
 
@@ -57,6 +59,21 @@ static json_t *describe_cgroup(const struct instance *instance)
 		"memory_peak", (json_int_t)stats.memory_peak_bytes, "memory_limit",
 		(json_int_t)stats.memory_limit_bytes, "cpu_usec", (json_int_t)stats.cpu_usec,
 		"pids", (json_int_t)stats.pids, "oom_kills", (json_int_t)stats.oom_kills);
+}
+
+/* The limits of the policy that this host cannot keep: nothing is silently unlimited. */
+static json_t *describe_missing(const struct cgroup_host *host)
+{
+	static const char *const names[] = {
+		[CGROUP_MEMORY] = "memory",
+		[CGROUP_CPU] = "cpu",
+		[CGROUP_PIDS] = "pids",
+	};
+	json_t *list = json_array();
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+		if (cgroup_host_missing(host, (enum cgroup_controller)i))
+			json_array_append_new(list, json_string(names[i]));
+	return list;
 }
 
 static json_t *describe_policy(const struct tenant *tenant, const struct program *program)
@@ -103,5 +120,8 @@ json_t *tenant_describe(const struct tenant *tenant)
 	json_object_set_new(object, "policy", describe_policy(tenant, program));
 	json_object_set_new(object, "cgroup_version",
 		json_string(cgroup_host_version(tenant->supervisor->cgroups)));
+	json_object_set_new(
+		object, "tier", json_string(tier_name(tenant->supervisor->options->tier)));
+	json_object_set_new(object, "not_enforced", describe_missing(tenant->supervisor->cgroups));
 	return object;
 }

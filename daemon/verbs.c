@@ -39,12 +39,14 @@ static struct tenant *find(struct control_connection *connection, const json_t *
 static void version_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count)
 {
+	const struct supervisor *supervisor = control_data(connection);
 	(void)request;
 	(void)fds;
 	(void)fd_count;
 	control_done(
-		connection, json_pack("{s:s, s:i, s:s, s:i}", "version", TENANTD_VERSION, "schema",
-				    CONTROL_SCHEMA, "engine", "V8", "pid", (int)getpid()));
+		connection, json_pack("{s:s, s:i, s:s, s:i, s:s}", "version", TENANTD_VERSION,
+				    "schema", CONTROL_SCHEMA, "engine", "V8", "pid", (int)getpid(),
+				    "tier", tier_name(supervisor->options->tier)));
 }
 
 static void list_verb(
@@ -331,7 +333,10 @@ const struct control_verb verbs[] = {
 	{"restart", restart_verb, 0, 0, false},
 	{"remove", remove_verb, 0, 0, false},
 	{"logs", logs_verb, 0, 0, true},
-	{"run", run_verb, 4, 4, false},
+	{"audit", audit_verb, 0, 0, true},
+	{"policy", policy_verb, 0, 0, true},
+	{"doctor", doctor_verb, 0, 0, true},
+	{"run", run_verb, 3, 4, false},
 	{"check", check_verb, 0, 0, true},
 	{"shutdown", shutdown_verb, 0, 0, true},
 };

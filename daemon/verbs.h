@@ -12,6 +12,14 @@ extern const size_t verbs_count;
 /* Milliseconds to wait, from wait_ms of the request. */
 uint32_t verb_wait_ms(const json_t *request);
 
+/* daemon/verb_know.c */
+void audit_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+void policy_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+void doctor_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+
 /* daemon/verb_deploy.c */
 void deploy_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);

@@ -197,8 +197,22 @@ _Noreturn static void exec_zygote(const struct zygote_options *options, int chan
 		_exit(127);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	const char *arguments[] = {
-		"tenant-zygote", options->snapshot, options->jitless ? "--jitless" : NULL, NULL};
+	const char *arguments[8] = {"tenant-launcher"};
+	if (options->snapshot) {
+		size_t length = 0;
+		arguments[length++] = "tenant-zygote";
+		arguments[length++] = options->snapshot;
+		if (options->jitless)
+			arguments[length++] = "--jitless";
+		if (options->tier == TIER_CONTAINER) {
+			arguments[length++] = "--tier";
+			arguments[length++] = tier_name(options->tier);
+		}
+		if (options->ca_file) {
+			arguments[length++] = "--ca-file";
+			arguments[length++] = options->ca_file;
+		}
+	}
 	execve(options->program, (char **)arguments, environment);
 	log_error("event=zygote-exec-failed path=%s message=\"%s\"", options->program,
 		strerror(errno));

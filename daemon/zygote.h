@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/error.h"
+#include "common/tier.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,8 +19,11 @@ struct zygote;
 
 struct zygote_options {
 	const char *program;  /* path of tenant-zygote; stays the caller's, as the next one */
-	const char *snapshot; /* path of the library's snapshot */
+	const char *snapshot; /* path of the library's snapshot; NULL: tenant-launcher, which has
+				 none */
+	const char *ca_file; /* of tenant-zygote: authorities that TLS trusts; NULL: the system's */
 	bool jitless;
+	enum tier tier;      /* of its workers; TIER_NONE: full */
 	uint32_t spawns_max; /* replaced after so many workers */
 	uint64_t age_max_ms; /* and with the first worker after this time */
 	uint32_t ready_ms;   /* deadline of its own start */

@@ -2,12 +2,12 @@
 
 #include "common/cleanup.h"
 #include "common/escape.h"
+#include "common/file.h"
 #include "deploy/archive_private.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -174,11 +174,8 @@ static int write_file(struct archive *archive, const struct archive_list *list,
 {
 	char shown[512], buffer[65536];
 	escape_line(shown, sizeof shown, item->path, strlen(item->path), 0);
-	struct open_how how = {
-		.flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-	};
-	cleanup_close int fd = (int)syscall(SYS_openat2, list->root, item->path, &how, sizeof how);
+	cleanup_close int fd = file_open_beneath(
+		list->root, item->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
 	struct stat status;
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return error_errno(error, errno, "cannot read %s", shown);

@@ -119,6 +119,16 @@ int store_state_fd(const struct store *store)
 	return store->state;
 }
 
+int store_let_pass(struct store *store, struct error *error)
+{
+	const int folders[] = {store->state, store->releases, store->staging};
+	for (size_t i = 0; i < ARRAY_LENGTH(folders); i++)
+		if (fchmod(folders[i], 0711) < 0)
+			return error_errno(
+				error, errno, "cannot let tenants pass the folders of releases");
+	return 0;
+}
+
 int store_stage(struct store *store, struct store_staging *ret_staging, struct error *error)
 {
 	struct store_staging staging = STORE_STAGING_NONE;

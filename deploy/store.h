@@ -40,6 +40,10 @@ struct store *store_close(struct store *store);
 /* The state folder itself, for the daemon's own files in it. Stays the store's. */
 int store_state_fd(const struct store *store);
 
+/* Lets others than root pass (not list) the folders above releases: for workers that read
+ * theirs where it lies, because they may not mount (tier container). */
+int store_let_pass(struct store *store, struct error *error);
+
 /* ---- making a release: unpack.h does these three in a process of its own ---- */
 
 int store_stage(struct store *store, struct store_staging *ret_staging, struct error *error);

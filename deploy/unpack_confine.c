@@ -2,6 +2,7 @@
  * workers' (sandbox/): no namespaces are worth their time for a process that lives a
  * few milliseconds and needs two descriptors, and it writes, which workers do not. */
 #include "common/cleanup.h"
+#include "common/file.h"
 #include "deploy/limits.h"
 #include "deploy/unpack_private.h"
 
@@ -212,6 +213,9 @@ static int step_seccomp(struct error *error)
 	int result = 0;
 	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(allowed); i++)
 		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+	static const int by_parts[] = {SCMP_SYS(openat), SCMP_SYS(fcntl)};
+	for (size_t i = 0; result == 0 && !file_has_openat2() && i < ARRAY_LENGTH(by_parts); i++)
+		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, by_parts[i], 0);
 	/* Memory, but never code. */
 	if (result == 0)
 		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,

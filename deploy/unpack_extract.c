@@ -11,7 +11,6 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <locale.h>
 #include <stdbool.h>
 #include <string.h>
@@ -37,14 +36,9 @@ void unpack_locale(void)
 
 /* Opens below the staging folder. There are no links in it that could be followed, for
  * nobody made any; RESOLVE_BENEATH holds even if this were wrong. */
-static int open_beneath(int staging, const char *path, uint64_t flags, uint64_t mode)
+static int open_beneath(int staging, const char *path, int flags, mode_t mode)
 {
-	struct open_how how = {
-		.flags = flags | O_CLOEXEC,
-		.mode = mode,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	return (int)syscall(SYS_openat2, staging, path, &how, sizeof how);
+	return file_open_beneath(staging, path, flags, mode);
 }
 
 static int count_entry(struct extract *extract)
@@ -95,7 +89,7 @@ static int make_parents(struct extract *extract)
 
 static int create_file(struct extract *extract, int *ret_fd)
 {
-	const uint64_t flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 	int fd = open_beneath(extract->staging, extract->path, flags, 0444);
 	if (fd < 0 && errno == ENOENT) {
 		int result = make_parents(extract);

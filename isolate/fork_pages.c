@@ -28,23 +28,44 @@ struct mapping {
 	char path[256];
 };
 
+/* Reads /proc/self/maps into TEXT, of MAPS_BYTES_MAX bytes, and ends it with a null. */
+static int read_maps(char *text, struct error *error)
+{
+	cleanup_close int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	size_t length = 0;
+	ssize_t got = -1;
+	if (fd >= 0)
+		while (length < MAPS_BYTES_MAX - 1 &&
+			(got = read(fd, text + length, MAPS_BYTES_MAX - 1 - length)) > 0)
+			length += (size_t)got;
+	if (got < 0)
+		return error_errno(error, errno, "cannot read /proc/self/maps");
+	text[length] = '\0';
+	return got == 0 ? 0
+			: error_set(error, EFBIG, "/proc/self/maps is larger than %u bytes",
+				  MAPS_BYTES_MAX);
+}
+
 /* Calls VISIT for each line of /proc/self/maps, which is read whole before: VISIT may
- * change the mappings. */
+ * change the mappings. The text is in shared memory, since malloc's would count among
+ * the pages that are looked for. */
 static int each_mapping(
 	void (*visit)(const struct mapping *, void *), void *data, struct error *error)
 {
-	cleanup_free char *text = NULL;
-	int result = file_read(AT_FDCWD, "/proc/self/maps", MAPS_BYTES_MAX, &text, NULL, error);
-	if (result < 0)
-		return result;
-	char *rest = text;
+	char *text = mmap(NULL, MAPS_BYTES_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		-1, 0);
+	if (text == MAP_FAILED)
+		return error_errno(error, errno, "no memory for /proc/self/maps");
+	int result = read_maps(text, error);
+	char *rest = result == 0 ? text : NULL;
 	for (char *line; (line = strsep(&rest, "\n"));) {
 		struct mapping mapping = {0};
 		if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %255[^\n]", &mapping.start, &mapping.end,
 			    mapping.flags, mapping.path) >= 3)
 			visit(&mapping, data);
 	}
-	return 0;
+	munmap(text, MAPS_BYTES_MAX);
+	return result;
 }
 
 /* ---- code ---- */
@@ -157,19 +178,19 @@ static size_t range_count;
 #define PAGE_OF_FILE (1ull << 61)
 #define PAGE_EXCLUSIVE (1ull << 56)
 
+/* On the stack, where the rehearsal has been: its own pages must not be new ones. */
 struct search {
 	int pagemap;
 	size_t count;
+	struct range found[RANGES_MAX];
 };
 
 static void add_page(struct search *search, uintptr_t page)
 {
-	if (search->count > 0 && ranges[search->count - 1].end == page) {
-		ranges[search->count - 1].end += PAGE;
-	} else if (search->count < RANGES_MAX) {
-		ranges[search->count].start = page;
-		ranges[search->count++].end = page + PAGE;
-	}
+	if (search->count > 0 && search->found[search->count - 1].end == page)
+		search->found[search->count - 1].end += PAGE;
+	else if (search->count < RANGES_MAX)
+		search->found[search->count++] = (struct range){page, page + PAGE};
 }
 
 /* Pages of a writable private mapping that are this process's alone: written since the
@@ -197,12 +218,14 @@ static void find_own_pages(const struct mapping *mapping, void *data)
 
 _Noreturn static void rehearse_and_tell(void (*rehearse)(void), int answer)
 {
-	struct search search = {.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)};
+	struct search search;
+	search.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	search.count = 0;
 	alarm(REHEARSAL_SECONDS); /* One that hangs must cost the pages only, not the zygote. */
 	rehearse();
 	if (search.pagemap < 0 || each_mapping(find_own_pages, &search, NULL) < 0)
 		_exit(1);
-	_exit(file_write_all(answer, ranges, search.count * sizeof ranges[0]) < 0);
+	_exit(file_write_all(answer, search.found, search.count * sizeof ranges[0]) < 0);
 }
 
 int fork_pages_learn(void (*rehearse)(void), struct error *error)
@@ -237,4 +260,17 @@ void fork_pages_take(void)
 			    MADV_POPULATE_WRITE) < 0 &&
 			errno == EINVAL)
 			return; /* An older kernel: the faults come one by one. */
+}
+
+/* ---- after the start ---- */
+
+#define STACK_KEPT (8u << 10)
+#define STACK_USED_MAX (64u << 10)
+
+void fork_pages_give_back(void)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(PAGE - 1);
+	/* More than the start used; what was never touched costs nothing. */
+	(void)madvise((void *)(here - STACK_KEPT - STACK_USED_MAX), STACK_USED_MAX, MADV_DONTNEED);
+	malloc_trim(0);
 }

@@ -22,3 +22,7 @@ int fork_pages_learn(void (*rehearse)(void), struct error *error);
 
 /* In a worker: makes the pages that were learned its own, all at once. */
 void fork_pages_take(void);
+
+/* In a worker that has started: gives back what only the start used, of the stack below
+ * the caller and at the end of the C library's heap. */
+void fork_pages_give_back(void);

@@ -74,8 +74,9 @@ struct http_connection {
 	uint32_t holds;  /* promises that this exchange gave to ctx.waitUntil */
 	uint8_t parsing; /* enum http_parsing */
 	uint8_t answering;
-	uint8_t framing; /* of the response under way */
-	bool broken;     /* the program cannot finish the response: cut the connection */
+	uint8_t framing;  /* of the response under way */
+	uint8_t listener; /* that accepted it */
+	bool broken;      /* the program cannot finish the response: cut the connection */
 	bool is_tcp;
 	bool reading;
 	bool writing;

@@ -16,8 +16,8 @@ static engine_ref *on_request, *on_body, *on_drain, *on_abort;
 static const char text_field[] = "content-type: text/plain;charset=UTF-8\r\n";
 
 /* What onRequest is told beside the head goes through an Int32Array of the library's,
- * which costs no handles: slot, generation, meta. */
-enum { FRAME_SLOT, FRAME_GENERATION, FRAME_META, FRAME_SIZE };
+ * which costs no handles: slot, generation, meta, listener. */
+enum { FRAME_SLOT, FRAME_GENERATION, FRAME_META, FRAME_LISTENER, FRAME_SIZE };
 static int32_t *frame;
 
 /* Meta: the method, these, and the length of the URL. */
@@ -525,6 +525,7 @@ static void give(struct http_connection *connection)
 	frame[FRAME_SLOT] = (int32_t)connection->slot;
 	frame[FRAME_GENERATION] = (int32_t)connection->generation;
 	frame[FRAME_META] = (int32_t)meta;
+	frame[FRAME_LISTENER] = connection->listener;
 	engine_value *head = engine_string_latin1(engine, parser->head, parser->head_length);
 	engine_value *result = NULL;
 	bool returned = call_hook(on_request, &head, 1, &result);

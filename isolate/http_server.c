@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "isolate/http_exchange.h"
+#include "isolate/native_net.h"
 #include "isolate/natives.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@ struct listener {
 		uv_pipe_t pipe;
 	} uv;
 	bool is_tcp;
+	bool open;
 	bool held; /* a connection waits in libuv until there is room */
 };
 
@@ -74,6 +76,7 @@ static void accept_one(struct listener *listener)
 		return;
 	}
 	connection->is_tcp = listener->is_tcp;
+	connection->listener = (uint8_t)(listener - listeners);
 	connection->uv.handle.data = connection;
 	if (listener->is_tcp)
 		uv_tcp_init(http_server.loop, &connection->uv.tcp);
@@ -109,8 +112,8 @@ static void on_connection(uv_stream_t *stream, int status)
 static void accept_held(void)
 {
 	for (size_t i = 0; i < listener_count; i++)
-		if (listeners[i].held && http_server.open < http_server.limit &&
-			!http_server.draining)
+		if (listeners[i].open && listeners[i].held &&
+			http_server.open < http_server.limit && !http_server.draining)
 			accept_one(&listeners[i]);
 }
 
@@ -135,7 +138,22 @@ static int open_listener(struct listener *listener, int fd, const char *name, st
 	if (result < 0)
 		return error_set(error, result, "cannot accept on the listener %s: %s", name,
 			uv_strerror(result));
+	listener->open = true;
 	return 0;
+}
+
+static void close_listener(struct listener *listener)
+{
+	if (!listener->open)
+		return;
+	listener->open = false;
+	uv_close(&listener->uv.handle, NULL);
+}
+
+void http_server_release(size_t index)
+{
+	if (index < listener_count)
+		close_listener(&listeners[index]);
 }
 
 /* ---- life ---- */
@@ -206,7 +224,9 @@ int http_server_start(const int *listener_fds, size_t count, struct error *error
 		const char *name = i < runtime.start->listener_count && runtime.start->listeners[i]
 					   ? runtime.start->listeners[i]
 					   : "(unnamed)";
-		int result = open_listener(&listeners[i], listener_fds[i], name, error);
+		int result = 0;
+		if (!net_listener_taken(i))
+			result = open_listener(&listeners[i], listener_fds[i], name, error);
 		if (result < 0)
 			return result;
 		listener_count = i + 1;
@@ -233,7 +253,8 @@ void http_server_drain(uint32_t grace_ms)
 	http_server.draining = true;
 	/* Closed, not shut down: other workers accept on the same sockets. */
 	for (size_t i = 0; i < listener_count; i++)
-		uv_close(&listeners[i].uv.handle, NULL);
+		close_listener(&listeners[i]);
+	net_listeners_drain();
 	for (struct http_connection *next, *connection = http_server.connections; connection;
 		connection = next) {
 		next = connection->next;

@@ -15,6 +15,10 @@
  * runtime.start. Returns 0 or a negative errno. */
 int http_server_start(const int *listener_fds, size_t count, struct error *error);
 
+/* Somebody else accepts on listener INDEX from now on: the server does not, whether it
+ * has started or not. What it has accepted it answers. */
+void http_server_release(size_t index);
+
 /* Stops: closes the listeners and every idle connection, finishes the requests under
  * way with `Connection: close`, waits for the promises given to ctx.waitUntil, at most
  * GRACE_MS; then calls http_on_drained, from the loop. */

@@ -11,9 +11,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define ROOT "/app"
-#define ROOT_URL "file://" ROOT "/"
 #define MODULE_BYTES_MAX (64u << 20)
+
+static engine_ref *builtin_module;
+
+/* The folder of the release as a URL, with a slash at its end. */
+static char root_url[3 * PATH_MAX];
 
 /* The path of a file: URL, percent escapes decoded; false when it holds an escaped
  * slash or NUL, which would name another file than it seems to. */
@@ -52,6 +55,40 @@ static bool is_path(const char *specifier)
 	       strcmp(specifier, "..") == 0;
 }
 
+/* ---- modules that are built in ---- */
+
+/* The exports of the module NAME ("fs", "node:fs"), NULL when none is built in. */
+static engine_value *builtin_exports(const char *name)
+{
+	engine_value *argument = engine_string(runtime.engine, name);
+	engine_value *exports = NULL;
+	if (engine_call_function(runtime.engine, engine_ref_get(runtime.engine, builtin_module),
+		    engine_undefined(runtime.engine), &argument, 1, &exports) < 0) {
+		engine_exception_take(runtime.engine);
+		return NULL;
+	}
+	return engine_typeof(exports) == ENGINE_OBJECT || engine_typeof(exports) == ENGINE_FUNCTION
+		       ? exports
+		       : NULL;
+}
+
+/* Whether SPECIFIER is one: then SOURCE has its exports, and its URL, which is the same
+ * with and without the prefix. */
+static bool load_builtin(const char *specifier, struct engine_module_source *source)
+{
+	const char *prefix = strncmp(specifier, "node:", 5) == 0 ? "" : "node:";
+	if (is_path(specifier) || strlen(specifier) > NAME_MAX)
+		return false;
+	source->exports = builtin_exports(specifier);
+	if (!source->exports)
+		return false;
+	if (asprintf(&source->url, "%s%s", prefix, specifier) < 0)
+		source->url = NULL;
+	return source->url != NULL;
+}
+
+/* ---- files ---- */
+
 static int refuse_bare(
 	const char *specifier, const char *referrer, const char **ret_code, struct error *error)
 {
@@ -79,7 +116,7 @@ int module_resolve(const char *specifier, const char *referrer, char **ret_url,
 	*ret_code = "ERR_MODULE_NOT_FOUND";
 	if (!is_path(specifier) && strncmp(specifier, "file:", 5) != 0)
 		return refuse_bare(specifier, referrer, ret_code, error);
-	const char *base = *referrer ? referrer : ROOT_URL;
+	const char *base = *referrer ? referrer : root_url;
 	ada_url url = ada_parse_with_base(specifier, strlen(specifier), base, strlen(base));
 	ada_string href = {0};
 	if (ada_is_valid(url))
@@ -91,10 +128,10 @@ int module_resolve(const char *specifier, const char *referrer, char **ret_url,
 		return error_set(error, EINVAL, "Invalid module specifier '%s'%s", specifier,
 			from(referrer));
 	}
-	if (strncmp(copy, ROOT_URL, strlen(ROOT_URL)) != 0)
+	if (strncmp(copy, root_url, strlen(root_url)) != 0)
 		return error_set(error, ENOENT,
 			"Cannot find module '%s'%s: it lies outside of the release (%s)", specifier,
-			from(referrer), ROOT);
+			from(referrer), runtime.start->root);
 	*ret_url = take_pointer(copy);
 	return 0;
 }
@@ -150,6 +187,10 @@ static int load(void *arg, const char *specifier, const char *referrer, const ch
 	char path[PATH_MAX];
 	struct engine_module_source source = {0};
 	cleanup_free char *url = NULL;
+	if (load_builtin(specifier, &source)) {
+		*ret_source = source;
+		return 0;
+	}
 	int result = module_resolve(specifier, referrer, &url, &source.code, error);
 	if (result == 0 && !path_of_url(url, path, sizeof path)) {
 		source.code = "ERR_INVALID_MODULE_SPECIFIER";
@@ -180,7 +221,37 @@ static void set_meta(struct engine *engine, void *arg, const char *url, engine_v
 	engine_set(engine, meta, "dirname", engine_string(engine, path));
 }
 
+void modules_bind(void)
+{
+	builtin_module = runtime_hook("builtinModule");
+}
+
+/* Where the release is: at /app, or, where nothing can be mounted, where it lies. */
+static void set_root(const char *root)
+{
+	static const char base[] = "file:///";
+	char path[PATH_MAX + 2];
+	snprintf(path, sizeof path, "%s/", root);
+	/* The parser escapes what a URL cannot hold, but for these. */
+	size_t out = strlen("file://");
+	memcpy(root_url, base, sizeof base);
+	for (const char *in = path; *in && out + 4 < sizeof root_url; in++)
+		if (strchr("%?#\\", *in))
+			out += (size_t)snprintf(
+				root_url + out, sizeof root_url - out, "%%%02X", (unsigned)*in);
+		else
+			root_url[out++] = *in;
+	root_url[out] = '\0';
+	ada_url url = ada_parse(root_url, out);
+	if (ada_is_valid(url)) {
+		ada_string href = ada_get_href(url);
+		snprintf(root_url, sizeof root_url, "%.*s", (int)href.length, href.data);
+	}
+	ada_free(url);
+}
+
 void modules_init(void)
 {
+	set_root(runtime.start->root);
 	engine_modules_init(runtime.engine, load, set_meta, NULL);
 }

@@ -1,7 +1,11 @@
-/* Where ES modules come from: files of the release, below /app. */
+/* Where ES modules come from: files of the release, below /app (in tier container where it
+ * lies on the disk: START says), and the modules that are built in (isolate/js/node/index.js). */
 #pragma once
 
 #include "isolate/runtime.h"
+
+/* Looks up the hook of built-in modules: once, in the zygote. */
+void modules_bind(void);
 
 /* Connects the engine's modules with the release. */
 void modules_init(void);

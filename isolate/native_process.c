@@ -5,6 +5,7 @@
 #include "common/file.h"
 #include "isolate/natives.h"
 
+#include <openssl/opensslv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,18 +121,22 @@ static engine_value *string_list(struct engine *engine, const char *const *list,
 	return array;
 }
 
-/* startInfo(): [entry, arguments, environment] of START; in the zygote, which has none,
- * empty ones. */
+/* startInfo(): [entry, arguments, environment, folder of the release] of START, the secrets among
+ * the last; in the zygote, which has none, empty ones. */
 static engine_value *start_info(struct engine *engine, struct engine_call *call)
 {
 	(void)call;
-	static const struct worker_start nothing = {.entry = "main.js"};
+	static const struct worker_start nothing = {.entry = "main.js", .root = "/app"};
 	const struct worker_start *start = runtime.start ? runtime.start : &nothing;
 	engine_value *items[] = {
 		engine_string(engine, start->entry),
 		string_list(engine, start->arguments, start->argument_count),
 		string_list(engine, start->environment, start->environment_count),
+		engine_string(engine, start->root),
 	};
+	for (size_t i = 0; i < start->secret_count; i++)
+		engine_set_index(engine, items[2], (uint32_t)(start->environment_count + i),
+			engine_string(engine, start->secrets[i]));
 	return engine_array(engine, items, ARRAY_LENGTH(items));
 }
 
@@ -142,6 +147,7 @@ static engine_value *version(struct engine *engine, struct engine_call *call)
 		engine_string(engine, TENANTD_VERSION),
 		engine_string(engine, engine_version()),
 		engine_string(engine, uv_version_string()),
+		engine_string(engine, OPENSSL_VERSION_STR),
 	};
 	return engine_array(engine, items, ARRAY_LENGTH(items));
 }

@@ -19,6 +19,16 @@ static const struct native_module *const modules[] = {
 	&process_natives,
 	&timer_natives,
 	&http_natives,
+	&permission_natives,
+	&fs_natives,
+	&buffer_natives,
+	&system_natives,
+	&stdin_natives,
+	&fetch_natives,
+	&dns_natives,
+	&net_natives,
+	&tls_natives,
+	&child_natives,
 #ifdef TENANTD_TEST_HOOKS
 	&attack_natives, /* test/escape/native_attack.c; never installed */
 #endif

@@ -19,10 +19,11 @@
 struct runtime runtime = {.channel = -1};
 
 /* Flags that JavaScript raises, so that a tick without work costs no call. */
-enum { TICK_CALLBACKS, TICK_REJECTIONS, TICK_FLAGS };
+enum { TICK_CALLBACKS, TICK_REJECTIONS, TICK_CONTEXTS, TICK_FLAGS };
 static volatile int32_t *tick_flags;
 
-static engine_ref *process_ticks, *uncaught_exception, *rejection, *after_fork, *warm_up;
+static engine_ref *process_ticks, *uncaught_exception, *rejection, *after_fork, *warm_up,
+	*warm_worker;
 
 static uv_prepare_t turn_end;
 static uv_timer_t tasks_timer;
@@ -158,6 +159,9 @@ static void call_process_ticks(void)
 
 void runtime_tick(void)
 {
+	/* What the program set for what follows ends with the callback that set it. */
+	if (tick_flags[TICK_CONTEXTS])
+		engine_set_async_context(runtime.engine, engine_undefined(runtime.engine));
 	for (;;) {
 		if (!tick_flags[TICK_CALLBACKS] && engine_run_microtasks(runtime.engine) < 0)
 			runtime_uncaught();
@@ -240,6 +244,7 @@ int runtime_open(const char *snapshot, bool jitless, struct error *error)
 	rejection = runtime_hook("rejection");
 	after_fork = runtime_hook("afterFork");
 	warm_up = runtime_hook("warmUp");
+	warm_worker = runtime_hook("warmWorker");
 	engine_on_rejection(runtime.engine, on_rejection, NULL);
 	engine_on_uncaught(runtime.engine, on_uncaught, NULL);
 	engine_on_heap_limit(runtime.engine, on_heap_limit, NULL);
@@ -248,13 +253,23 @@ int runtime_open(const char *snapshot, bool jitless, struct error *error)
 	return 0;
 }
 
-void runtime_warm_up(void)
+static void run_hook(engine_ref *hook)
 {
 	struct engine_scope scope;
 	engine_scope_open(runtime.engine, &scope);
-	runtime_call(
-		engine_ref_get(runtime.engine, warm_up), engine_undefined(runtime.engine), NULL, 0);
+	runtime_call(engine_ref_get(runtime.engine, hook), engine_undefined(runtime.engine), NULL,
+		0);
 	engine_scope_close(runtime.engine, &scope);
+}
+
+void runtime_warm_up(void)
+{
+	run_hook(warm_up);
+}
+
+void runtime_warm_worker(void)
+{
+	run_hook(warm_worker);
 }
 
 static void on_tasks_timer(uv_timer_t *handle)
@@ -339,13 +354,11 @@ int runtime_start(const struct worker_start *start, struct error *error)
 		result = watchdog_start(start->turn_cpu_ms, error);
 	if (result < 0)
 		return result;
+	if (start->stack_bytes)
+		engine_set_stack(runtime.engine, (size_t)start->stack_bytes);
 	engine_allow_eval(runtime.engine, start->allow_eval);
 	engine_allow_wasm(runtime.engine, start->allow_wasm);
-	struct engine_scope scope;
-	engine_scope_open(runtime.engine, &scope);
-	runtime_call(engine_ref_get(runtime.engine, after_fork), engine_undefined(runtime.engine),
-		NULL, 0);
-	engine_scope_close(runtime.engine, &scope);
+	run_hook(after_fork);
 	natives_start();
 	return 0;
 }

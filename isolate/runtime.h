@@ -30,9 +30,13 @@ extern struct runtime runtime;
  * file that tenant-snapshot made; it is mapped and stays so. Process-wide: once. */
 int runtime_open(const char *snapshot, bool jitless, struct error *error);
 
-/* Lets the library run its hot paths once, so that code is compiled and pages are
- * there: in the zygote before the first fork, and in a stock worker. */
+/* Lets the library run its hot paths once, so that code is compiled: in the zygote, before
+ * the first fork. */
 void runtime_warm_up(void);
+
+/* In a stock worker: only what every program will run, so that the pages that it writes
+ * are its own already, and no others. */
+void runtime_warm_worker(void);
 
 /* In the worker, after the fork and behind the sandbox: new randomness, the heap's
  * limit, the loop, stats, the modules' start functions. START stays the caller's. */

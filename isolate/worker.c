@@ -3,9 +3,12 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/message.h"
+#include "isolate/channel.h"
+#include "isolate/egress_client.h"
 #include "isolate/fork_pages.h"
 #include "isolate/http_server.h"
 #include "isolate/modules.h"
+#include "isolate/native_net.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,24 +18,27 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Where the descriptors of START end up. */
 #define FIRST_TURNS 3
+#define STACK_MARGIN (1024 * 1024)
+#define DATA_MARGIN (64 * 1024 * 1024)
+#define THREADS_FACTOR 8
+#define WORKER_FDS_MAX (WORKER_FD_LISTENERS + WORKER_LISTENERS_MAX + WORKER_GRANTS_MAX)
 
 enum { FD_CHANNEL = 3, FD_STATS, FD_EGRESS, FD_LISTENERS };
 
 static struct worker_start start;
-static uv_poll_t channel_poll;
 static engine_ref *start_process, *start_server, *before_exit, *exit_hook, *entry_promise,
 	*entry_namespace;
 
 static const struct message_rule rules[] = {
 	{MESSAGE_START, 1, sizeof(struct message_header), MESSAGE_LENGTH_MAX, WORKER_FD_LISTENERS,
-		WORKER_FD_LISTENERS + WORKER_LISTENERS_MAX},
-	{MESSAGE_DRAIN, 2, sizeof(struct message_drain), sizeof(struct message_drain), 0, 0},
+		WORKER_FDS_MAX},
 };
-enum { STATE_WAITING = 1, STATE_STARTED = 2 };
+enum { STATE_WAITING = 1 };
 
 /* ---- telling the supervisor ---- */
 
@@ -51,12 +57,12 @@ _Noreturn static void end_sandbox(const struct error *error)
 /* ---- becoming a tenant ---- */
 
 /* A stock worker has time: let the pages that every program will write be its own
- * already, and the code be compiled. */
+ * already. */
 static void warm_up_if_idle(void)
 {
 	struct pollfd waiting = {.fd = runtime.channel, .events = POLLIN};
 	if (poll(&waiting, 1, 0) == 0)
-		runtime_warm_up();
+		runtime_warm_worker();
 }
 
 static int receive_start(int *fds, size_t *fd_count, struct error *error)
@@ -74,14 +80,18 @@ static int receive_start(int *fds, size_t *fd_count, struct error *error)
 	struct message_header header;
 	memcpy(&header, message, sizeof header);
 	runtime.instance = header.instance;
-	return worker_start_decode(message, (size_t)length, &start, error);
+	int result = worker_start_decode(message, (size_t)length, &start, error);
+	if (result == 0 &&
+		*fd_count != WORKER_FD_LISTENERS + start.listener_count + start.grant_count)
+		result = error_set(error, EBADMSG, "START with descriptors that do not match");
+	return result;
 }
 
-/* Puts each descriptor in its place: standard ones, channel, stats, listeners. All are
+/* Puts each descriptor in its place: standard ones, channel, stats, listeners. Mounts stay
+ * where they are for the short time that they are needed. All are
  * moved above the places first, so that none is overwritten before its turn. */
 static int place_fds(int *fds, size_t count, struct error *error)
 {
-	const size_t listeners = count - WORKER_FD_LISTENERS;
 	for (size_t i = 0; i < count; i++) {
 		int high = fcntl(fds[i], F_DUPFD_CLOEXEC, 64);
 		if (high < 0)
@@ -100,7 +110,7 @@ static int place_fds(int *fds, size_t count, struct error *error)
 	for (size_t i = 0; i < ARRAY_LENGTH(places); i++)
 		if (places[i][0] != places[i][1] && dup2(places[i][0], places[i][1]) < 0)
 			return error_errno(error, errno, "cannot place a descriptor");
-	for (size_t i = 0; i < listeners; i++)
+	for (size_t i = 0; i < start.listener_count; i++)
 		if (dup2(fds[WORKER_FD_LISTENERS + i], FD_LISTENERS + (int)i) < 0)
 			return error_errno(error, errno, "cannot place a listener");
 	runtime.channel = FD_CHANNEL;
@@ -125,34 +135,101 @@ static int map_stats(struct error *error)
 	return 0;
 }
 
-static int enter_sandbox(int release, size_t listeners, struct error *error)
+/* What JavaScript may use of the stack, and a margin for V8 and what it calls. The stack
+ * grows as far as the limit says, up to the mappings below it: at least 128 MiB. */
+static int grow_stack(struct error *error)
+{
+	struct rlimit limit;
+	const rlim_t wanted = start.stack_bytes + STACK_MARGIN;
+	if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur >= wanted)
+		return 0;
+	limit.rlim_cur = wanted;
+	if (wanted > limit.rlim_max || setrlimit(RLIMIT_STACK, &limit) < 0)
+		return error_set(error, ERANGE,
+			"cannot have a stack of %llu KiB (limits.stack): tenantd's own hard limit "
+			"is %llu KiB (ulimit -Hs, LimitSTACK=)",
+			(unsigned long long)wanted >> 10, (unsigned long long)limit.rlim_max >> 10);
+	return 0;
+}
+
+/* The secrets are in JavaScript now, and nowhere else in this process. */
+static void forget_secrets(void)
+{
+	for (size_t i = 0; i < start.secret_count; i++)
+		explicit_bzero((char *)start.secrets[i], strlen(start.secrets[i]));
+	start.secret_count = 0;
+}
+
+static size_t list_grants(const int *mounts, struct sandbox_grant *ret)
+{
+	for (size_t i = 0; i < start.grant_count; i++)
+		ret[i] = (struct sandbox_grant){
+			.path = start.grants[i].path,
+			.mount = mounts[i],
+			.flags = (start.grants[i].write ? SANDBOX_GRANT_WRITE : 0u) |
+				 (start.grants[i].folder ? SANDBOX_GRANT_FOLDER : 0u),
+		};
+	return start.grant_count;
+}
+
+static const struct sandbox_filter *choose_filter(const struct sandbox_filters *filters)
+{
+	enum sandbox_files files = start.grant_count ? SANDBOX_FILES_READ : SANDBOX_FILES_NONE;
+	for (size_t i = 0; i < start.grant_count; i++)
+		if (start.grants[i].write)
+			files = SANDBOX_FILES_WRITE;
+	if (start.tmp_bytes > 0)
+		files = SANDBOX_FILES_WRITE;
+	return filters->of[files][start.listener_count > 0 || start.egress];
+}
+
+/* FDS as START brought them, each in its place. */
+static int enter_sandbox(const int *fds, const struct sandbox_filters *filters, struct error *error)
 {
 	int keep[FD_LISTENERS - FD_CHANNEL + WORKER_LISTENERS_MAX];
-	const size_t count = FD_LISTENERS - FD_CHANNEL + listeners;
+	struct sandbox_grant grants[WORKER_GRANTS_MAX];
+	const size_t count = FD_LISTENERS - FD_CHANNEL + start.listener_count;
 	for (size_t i = 0; i < count; i++)
 		keep[i] = FD_CHANNEL + (int)i;
 	struct sandbox_enter enter = {
 		.channel = FD_CHANNEL,
-		.release = release,
+		.release = fds[WORKER_FD_RELEASE],
+		.root = start.root,
 		.uid = start.uid,
 		.files = start.files,
+		.tier = start.tier,
+		/* Beside the heap: threads' stacks, code, what libraries allocate. */
+		.memory_bytes = start.memory_bytes ? start.memory_bytes + DATA_MARGIN : 0,
+		/* Of all of the tenant's workers, of which a deploy doubles the number. */
+		.threads = start.threads * THREADS_FACTOR,
 		.keep = keep,
 		.keep_count = count,
+		.grants = grants,
+		.grant_count =
+			list_grants(fds + WORKER_FD_LISTENERS + start.listener_count, grants),
+		.tmp_bytes = start.tmp_bytes,
 	};
-	return sandbox_enter(&enter, error);
+	int result = sandbox_enter(&enter, error);
+	if (result == 0)
+		result = sandbox_seal(choose_filter(filters), error);
+	if (result == 0)
+		result = sandbox_check(&enter, error);
+	return result;
 }
 
-static size_t become_tenant(const struct sandbox_filter *filter)
+static void become_tenant(enum tier tier, const struct sandbox_filters *filters)
 {
 	struct error error = {0};
-	int fds[WORKER_FD_LISTENERS + WORKER_LISTENERS_MAX];
+	int fds[WORKER_FDS_MAX];
 	size_t count = ARRAY_LENGTH(fds);
 	fork_pages_take();
-	int result = sandbox_prepare(runtime.channel, &error);
+	int result = sandbox_prepare(tier, runtime.channel, &error);
 	if (result == 0) {
 		warm_up_if_idle();
 		result = receive_start(fds, &count, &error);
 	}
+	if (result == 0 && (start.tier == TIER_CONTAINER) != (tier == TIER_CONTAINER))
+		result = error_set(&error, EPROTO, "START is for another tier");
 	if (result == 0)
 		result = place_fds(fds, count, &error);
 	if (result == 0)
@@ -160,18 +237,18 @@ static size_t become_tenant(const struct sandbox_filter *filter)
 	if (result == 0)
 		name_process();
 	if (result == 0)
-		result = enter_sandbox(fds[WORKER_FD_RELEASE], count - WORKER_FD_LISTENERS, &error);
+		result = grow_stack(&error);
+	if (result == 0)
+		result = enter_sandbox(fds, filters, &error);
 	/* The loop is made behind the filter: libuv must find io_uring refused. */
-	if (result == 0)
-		result = sandbox_seal(filter, &error);
-	if (result == 0)
-		result = sandbox_check(&error);
 	if (result == 0)
 		result = runtime_start(&start, &error);
 	if (result < 0)
 		end_sandbox(&error);
+	egress_client_open(start.egress ? FD_EGRESS : -1);
 	tell(MESSAGE_CONFINED);
-	return count - WORKER_FD_LISTENERS;
+	if (start.audit != 0)
+		sandbox_report_violations(FD_CHANNEL, runtime.instance);
 }
 
 /* ---- the program ---- */
@@ -196,6 +273,9 @@ static void import_entry(void)
 	}
 	entry_promise = engine_ref_new(runtime.engine, promise);
 	entry_namespace = engine_ref_new(runtime.engine, namespace);
+	/* Node evaluates modules in a microtask: what they resolved comes before their ticks. */
+	if (engine_run_microtasks(runtime.engine) < 0)
+		runtime_uncaught();
 	runtime_tick();
 }
 
@@ -218,6 +298,15 @@ static void wait_for_entry(void)
 	runtime_exit(WORKER_REASON_BOOT, 13, text);
 }
 
+/* Whether the program took all of its listeners over, with node:net. */
+static bool all_taken(size_t listeners)
+{
+	for (size_t i = 0; i < listeners; i++)
+		if (!net_listener_taken(i))
+			return false;
+	return listeners > 0;
+}
+
 static void serve(size_t listeners, engine_value *environment)
 {
 	struct error error = {0};
@@ -227,8 +316,9 @@ static void serve(size_t listeners, engine_value *environment)
 	engine_value *arguments[] = {
 		handler ? handler : engine_undefined(runtime.engine),
 		environment,
+		engine_bool(runtime.engine, !all_taken(listeners)),
 	};
-	hook_call(start_server, arguments, 2);
+	hook_call(start_server, arguments, 3);
 	for (size_t i = 0; i < listeners; i++)
 		fds[i] = FD_LISTENERS + (int)i;
 	if (http_server_start(fds, listeners, &error) < 0) {
@@ -237,13 +327,15 @@ static void serve(size_t listeners, engine_value *environment)
 	}
 	runtime_tick();
 	/* A service lives until it is told to stop, also one that was granted no listener. */
-	uv_ref((uv_handle_t *)&channel_poll);
+	channel_keep_alive();
 	/* Who already waits in the listen queue is accepted, read and served first: telling the
 	 * supervisor wakes it, on this core if there is but one. */
 	for (int turn = 0; turn < FIRST_TURNS; turn++)
 		uv_run(&runtime.loop, UV_RUN_NOWAIT);
 	runtime.ready = true;
 	tell(MESSAGE_READY);
+	if (!getenv("NOBACK"))
+		fork_pages_give_back();
 }
 
 /* Runs until nothing is left to do. */
@@ -271,8 +363,13 @@ void http_on_drained(void)
 	runtime_exit(WORKER_REASON_DRAINED, 0, "drained");
 }
 
-static void on_drain(const struct message_drain *drain)
+/* The rest of the messages: isolate/channel.c. */
+static void on_drain(const void *message, size_t length, int *fds, size_t fd_count)
 {
+	(void)length;
+	(void)fds;
+	(void)fd_count;
+	const struct message_drain *drain = message;
 	if (runtime.stopping)
 		return;
 	runtime.stopping = true;
@@ -280,31 +377,6 @@ static void on_drain(const struct message_drain *drain)
 		http_server_drain(drain->grace_ms);
 	else
 		runtime_exit(WORKER_REASON_DRAINED, 143, "stopped");
-}
-
-static void on_channel(uv_poll_t *handle, int status, int events)
-{
-	(void)handle;
-	(void)events;
-	struct error error = {0};
-	struct message_drain drain;
-	size_t fd_count = 0;
-	ssize_t length = status < 0 ? status
-				    : message_receive(runtime.channel, &drain, sizeof drain, NULL,
-					      &fd_count, MSG_DONTWAIT);
-	if (length == -EAGAIN)
-		return;
-	if (length <= 0 || !message_check(rules, ARRAY_LENGTH(rules), STATE_STARTED, &drain,
-				   (size_t)length, fd_count, &error))
-		_exit(0); /* Without a supervisor there is nothing to live for. */
-	on_drain(&drain);
-}
-
-static void watch_channel(void)
-{
-	uv_poll_init(&runtime.loop, &channel_poll, runtime.channel);
-	uv_poll_start(&channel_poll, UV_READABLE, on_channel);
-	uv_unref((uv_handle_t *)&channel_poll);
 }
 
 /* ---- life ---- */
@@ -315,21 +387,25 @@ void worker_bind(void)
 	start_server = runtime_hook("startServer");
 	before_exit = runtime_hook("beforeExit");
 	exit_hook = runtime_hook("exit");
+	modules_bind();
 }
 
-_Noreturn void worker_main(int channel, const struct sandbox_filter *filter)
+_Noreturn void worker_main(enum tier tier, int channel, const struct sandbox_filters *filters)
 {
 	struct engine_scope scope;
 	runtime.channel = channel;
-	size_t listeners = become_tenant(filter);
-	watch_channel();
+	become_tenant(tier, filters);
+	channel_on(MESSAGE_DRAIN, on_drain);
+	channel_watch();
+	net_listeners_given(FD_LISTENERS, start.listener_count);
 	modules_init();
 	engine_scope_open(runtime.engine, &scope);
 	engine_value *environment = hook_call(start_process, NULL, 0);
+	forget_secrets();
 	import_entry();
 	wait_for_entry();
 	if (start.mode == WORKER_MODE_SERVE && entry_state() == ENGINE_FULFILLED)
-		serve(listeners, environment);
+		serve(start.listener_count, environment);
 	engine_scope_close(runtime.engine, &scope);
 	run_to_the_end();
 }

@@ -8,5 +8,6 @@
 void worker_bind(void);
 
 /* The life of a worker, from the return of sandbox_spawn in the child to its exit.
- * CHANNEL is its end of the channel to the supervisor. */
-_Noreturn void worker_main(int channel, const struct sandbox_filter *filter);
+ * It was made for TIER. CHANNEL is its end of the channel to the supervisor; START decides which of
+ * FILTERS it gets. */
+_Noreturn void worker_main(enum tier tier, int channel, const struct sandbox_filters *filters);

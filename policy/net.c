@@ -318,13 +318,41 @@ int policy_net_rule_parse(const char *text, struct policy_net_rule *ret, struct 
 	return result;
 }
 
+/* Takes "NAME=" off the front of TEXT, if it is there: a path may have a = too. */
+static int parse_listener_name(const char **text, struct policy_listen *listen, struct error *error)
+{
+	char quoted[QUOTED_MAX], name[128];
+	const size_t length = strcspn(*text, "=:/[");
+	if ((*text)[length] != '=')
+		return 0;
+	snprintf(name, sizeof name, "%.*s", length < 127 ? (int)length : 127, *text);
+	document_quote(quoted, name);
+	if (length == 0)
+		return error_set(error, EINVAL,
+			"there is no name before the =: write NAME=127.0.0.1:8080, or the address "
+			"only");
+	if (length >= sizeof listen->name)
+		return error_set(error, EINVAL, "the listener's name is longer than %zu characters",
+			sizeof listen->name - 1);
+	if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != length || name[0] == '-' ||
+		name[length - 1] == '-')
+		return error_set(error, EINVAL,
+			"the listener's name %s may have a-z, 0-9 and - only, and no - at its ends",
+			quoted);
+	memcpy(listen->name, name, length + 1);
+	*text += length + 1;
+	return 0;
+}
+
 int policy_listen_parse(const char *text, struct policy_listen *ret, struct error *error)
 {
 	struct policy_listen listen = {0};
 	struct parts parts;
 	char quoted[QUOTED_MAX];
 	unsigned port;
-	int result;
+	int result = parse_listener_name(&text, &listen, error);
+	if (result < 0)
+		return result;
 	if (strncmp(text, "unix:", 5) == 0) {
 		listen.family = AF_UNIX;
 		result = parse_unix(text + 5, listen.path, error);
@@ -404,13 +432,15 @@ void policy_net_rule_format(const struct policy_net_rule *rule, char text[POLICY
 void policy_listen_format(const struct policy_listen *listen, char text[POLICY_NET_TEXT_MAX])
 {
 	char address[INET6_ADDRSTRLEN];
+	const char *name = listen->name, *equals = name[0] ? "=" : "";
 	if (listen->family == AF_UNIX) {
-		snprintf(text, POLICY_NET_TEXT_MAX, "unix:%s", listen->path);
+		snprintf(text, POLICY_NET_TEXT_MAX, "%s%sunix:%s", name, equals, listen->path);
 		return;
 	}
 	inet_ntop(listen->family, listen->address, address, sizeof address);
-	snprintf(text, POLICY_NET_TEXT_MAX, listen->family == AF_INET6 ? "[%s]:%u" : "%s:%u",
-		address, listen->port);
+	snprintf(text, POLICY_NET_TEXT_MAX,
+		listen->family == AF_INET6 ? "%s%s[%s]:%u" : "%s%s%s:%u", name, equals, address,
+		listen->port);
 }
 
 socklen_t policy_listen_address(const struct policy_listen *listen, struct sockaddr_storage *ret)

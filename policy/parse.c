@@ -7,7 +7,6 @@
 #include "policy/check.h"
 #include "policy/document.h"
 #include "policy/fields.h"
-#include "policy/support.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +25,8 @@ static const struct policy defaults = {
 			.cpu_percent = 100,
 			.pids = 32,
 			.files = 256,
+			.stack_bytes = 984 * UNITS_KIB, /* V8's own choice on 64-bit hosts */
+			.connect = {.concurrent = 64, .rate = 100, .time_ms = 30000},
 			.request =
 				{
 					.cpu_ms = 500,
@@ -51,6 +52,19 @@ static void read_version(
 		return;
 	}
 	*(uint64_t *)((char *)target + rule->offset) = 1;
+}
+
+static void read_tier(
+	struct document *document, struct field field, const struct field_rule *rule, void *target)
+{
+	char quoted[QUOTED_MAX];
+	const char *text = field_text(document, field, "one of container, full");
+	int tier = text ? tier_find(text) : -1;
+	if (tier >= 0)
+		*(enum tier *)((char *)target + rule->offset) = (enum tier)tier;
+	else if (text)
+		document_problem(document, field, "expected one of container, full, not %s",
+			document_quote(quoted, text));
 }
 
 static bool same_rule(const struct policy_net_rule *a, const struct policy_net_rule *b)
@@ -100,6 +114,14 @@ static void read_net_rules(
 	}
 }
 
+static bool has_listener(const struct policy_listeners *listeners, const char *name)
+{
+	for (size_t i = 0; name[0] && i < listeners->count; i++)
+		if (strcmp(listeners->items[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 static void read_listeners(
 	struct document *document, struct field field, const struct field_rule *rule, void *target)
 {
@@ -126,6 +148,12 @@ static void read_listeners(
 			twice = same_listen(&listeners->items[i], &item);
 		if (twice) {
 			document_problem(document, walk.field, "is there twice: remove one");
+			continue;
+		}
+		if (has_listener(listeners, item.name)) {
+			document_problem(document, walk.field,
+				"another listener is named \"%s\": give this one another name",
+				item.name);
 			continue;
 		}
 		struct policy_listen *place = field_append(document, (void **)&listeners->items,
@@ -232,6 +260,13 @@ static const struct field_rule request_keys[] = {
 	{"body", field_size, AT(limits.request.body_bytes), .least = 1, .most = UNITS_TIB},
 	{"concurrent", field_count, AT(limits.request.concurrent), .least = 1, .most = 65535},
 };
+static const struct field_rule connect_keys[] = {
+	{"concurrent", field_count, AT(limits.connect.concurrent), .least = 1, .most = 65535},
+	{"rate", field_count, AT(limits.connect.rate), .least = 1, .most = 1000000},
+	{"time", field_duration, AT(limits.connect.time_ms), .least = 1, .most = HOURS(1)},
+};
+/* A smaller stack than 128K does not hold V8's own functions; a larger one than 64M is in
+ * the way of the mappings below it. */
 static const struct field_rule limits_keys[] = {
 	{"memory", field_size, AT(limits.memory_bytes), .least = 16 * UNITS_MIB,
 		.most = 64 * UNITS_TIB},
@@ -239,6 +274,10 @@ static const struct field_rule limits_keys[] = {
 	{"pids", field_count, AT(limits.pids), .least = 8, .most = 4194304},
 	{"files", field_count, AT(limits.files), .least = 32, .most = 1048576},
 	{"tmp", field_size, AT(limits.tmp_bytes), .least = 0, .most = UNITS_TIB},
+	{"time", field_duration, AT(limits.time_ms), .least = 0, .most = HOURS(24)},
+	{"stack", field_size, AT(limits.stack_bytes), .least = 128 * UNITS_KIB,
+		.most = 64 * UNITS_MIB},
+	{"connect", OBJECT(connect_keys)},
 	{"request", OBJECT(request_keys)},
 };
 static const char *const audit_names[] = {
@@ -252,6 +291,7 @@ static const struct field_rule policy_keys[] = {
 	{"limits", OBJECT(limits_keys)},
 	{"audit", field_choice, AT(audit), .names = audit_names,
 		.name_count = ARRAY_LENGTH(audit_names)},
+	{"tier", read_tier, AT(tier)},
 };
 static const struct field_rule whole_file = {OBJECT(policy_keys)};
 
@@ -268,6 +308,31 @@ static void check_jit(struct document *document, struct policy *policy)
 		document_problem(document, wasm,
 			"WebAssembly needs the compilers: set \"jit\" to true, or this to false");
 	policy->allow_wasm = false;
+}
+
+/* A secret that is a variable, too: whoever reads the policy must not have to know which
+ * of the two wins. */
+static void check_secrets(struct document *document, const struct policy *policy)
+{
+	struct field env = document_member(document, document_root(document), "permissions");
+	env = document_member(document, env, "env");
+	struct field field = document_member(document, env, "secrets");
+	struct field_walk walk;
+	/* Nothing was kept of what is no list, or too long. */
+	if (policy->env.secrets.count == 0 ||
+		!field_list_begin(document, field, "a list of strings", POLICY_LIST_MAX, &walk))
+		return;
+	while (field_next(&walk)) {
+		const char *name = json_string_value(walk.field.value), *where = NULL;
+		for (size_t i = 0; name && i < policy->env.pass.count; i++)
+			if (strcmp(policy->env.pass.items[i], name) == 0)
+				where = "env.pass";
+		for (size_t i = 0; name && i < policy->env.set.count; i++)
+			if (strcmp(policy->env.set.items[i].name, name) == 0)
+				where = "env.set";
+		if (where)
+			document_problem(document, walk.field, "is in %s, too: remove one", where);
+	}
 }
 
 /* The default would end a script that only computes: a script has the limit only where
@@ -297,8 +362,8 @@ int policy_parse(const char *text, size_t length, const char *file_name, struct 
 			document_problem(
 				&document, root, "the version is missing: add \"version\": 1");
 		check_jit(&document, policy);
+		check_secrets(&document, policy);
 		note_cpu(&document, policy);
-		support_check(&document, policy);
 	}
 	int result = document_close(&document, error);
 	if (result < 0) {

@@ -1,7 +1,29 @@
 #include "policy/policy.h"
 
+#include "common/cleanup.h"
+
 #include <arpa/inet.h>
 #include <stdlib.h>
+#include <string.h>
+
+static const char *const audit_names[] = {
+	[POLICY_AUDIT_OFF] = "off",
+	[POLICY_AUDIT_DENIED] = "denied",
+	[POLICY_AUDIT_ALL] = "all",
+};
+
+const char *policy_audit_name(enum policy_audit audit)
+{
+	return audit_names[audit];
+}
+
+int policy_audit_find(const char *name)
+{
+	for (int i = 0; i < (int)ARRAY_LENGTH(audit_names); i++)
+		if (strcmp(audit_names[i], name) == 0)
+			return i;
+	return -1;
+}
 
 void policy_list_clear(struct policy_list *list)
 {

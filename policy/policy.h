@@ -133,6 +133,10 @@ int policy_read(int dir_fd, const char *path, struct policy **ret, struct error 
  * of 127.0.0.1. NULL when out of memory. */
 struct policy *policy_default(void);
 
+/* "off", "denied", "all"; -1 when NAME is none of them. */
+const char *policy_audit_name(enum policy_audit audit);
+int policy_audit_find(const char *name);
+
 /* Takes NULL; returns NULL. */
 struct policy *policy_free(struct policy *policy);
 
@@ -156,7 +160,8 @@ void policy_list_clear(struct policy_list *list);
  * with an optional :PORT or :FIRST-LAST, or unix:/PATH. */
 int policy_net_rule_parse(const char *text, struct policy_net_rule *ret, struct error *error);
 
-/* One entry of net.listen: 127.0.0.1:8080, [::1]:8080, unix:/path. */
+/* One entry of net.listen: 127.0.0.1:8080, [::1]:8080, unix:/path, each with NAME= before
+ * it or without. */
 int policy_listen_parse(const char *text, struct policy_listen *ret, struct error *error);
 
 /* Both back into their canonical text, at most POLICY_NET_TEXT_MAX with the NUL. */

@@ -112,11 +112,15 @@ static json_t *permissions(const struct policy *policy)
 
 static json_t *limits(const struct policy_limits *limits)
 {
-	return json_pack("{s:o, s:o, s:I, s:I, s:o, s:{s:o, s:o, s:o, s:I}}", "memory",
-		print_size(limits->memory_bytes), "cpu", print_percent(limits->cpu_percent), "pids",
-		(json_int_t)limits->pids, "files", (json_int_t)limits->files, "tmp",
-		print_size(limits->tmp_bytes), "request", "cpu",
-		print_duration(limits->request.cpu_ms), "time",
+	return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:{s:I, s:I, s:o}, "
+			 "s:{s:o, s:o, s:o, s:I}}",
+		"memory", print_size(limits->memory_bytes), "cpu",
+		print_percent(limits->cpu_percent), "pids", (json_int_t)limits->pids, "files",
+		(json_int_t)limits->files, "tmp", print_size(limits->tmp_bytes), "time",
+		print_duration(limits->time_ms), "stack", print_size(limits->stack_bytes),
+		"connect", "concurrent", (json_int_t)limits->connect.concurrent, "rate",
+		(json_int_t)limits->connect.rate, "time", print_duration(limits->connect.time_ms),
+		"request", "cpu", print_duration(limits->request.cpu_ms), "time",
 		print_duration(limits->request.time_ms), "body",
 		print_size(limits->request.body_bytes), "concurrent",
 		(json_int_t)limits->request.concurrent);
@@ -124,13 +128,14 @@ static json_t *limits(const struct policy_limits *limits)
 
 char *policy_print(const struct policy *policy)
 {
-	static const char *const audit_names[] = {
-		[POLICY_AUDIT_OFF] = "off",
-		[POLICY_AUDIT_DENIED] = "denied",
-		[POLICY_AUDIT_ALL] = "all",
-	};
 	json_t *root = json_pack("{s:I, s:o, s:o, s:s}", "version", (json_int_t)policy->version,
 		"permissions", permissions(policy), "limits", limits(&policy->limits), "audit",
-		audit_names[policy->audit]);
+		policy_audit_name(policy->audit));
+	/* The only key without a spelled default: a tenant that names no tier takes any. */
+	if (root && policy->tier != TIER_NONE &&
+		json_object_set_new(root, "tier", json_string(tier_name(policy->tier))) < 0) {
+		json_decref(root);
+		root = NULL;
+	}
 	return print_json(root);
 }

@@ -146,7 +146,7 @@ static size_t best_hierarchy(const struct cgroup_host *host)
 int cgroup_kill(struct cgroup *cgroup, struct error *error)
 {
 	if (cgroup->host->count == 0)
-		return error_set(error, ENOTSUP, "there are no cgroups to kill by");
+		return 0;
 	size_t best = best_hierarchy(cgroup->host);
 	const struct cgroup_hierarchy *hierarchy = &cgroup->host->hierarchies[best];
 	int result = hierarchy->version->kill(cgroup->folders[best], hierarchy->controllers);

@@ -37,7 +37,8 @@ struct cgroup_host;
  * On v1 it also holds `favordynmods` on for as long as the host is open, so that moving
  * a process takes 0.03 ms and not 10-18 (see cgroup_host_describe if that failed).
  * Fails closed with -ENOTSUP when a needed controller is missing, unless
- * LIMITS_MAY_BE_MISSING; then cgroup_host_missing says which. */
+ * LIMITS_MAY_BE_MISSING; then cgroup_host_missing says which, and hierarchies that may not be
+ * changed (read-only, as in a default container) are as good as missing. */
 int cgroup_host_open(const char *name, bool limits_may_be_missing, struct cgroup_host **ret_host,
 	struct error *error);
 /* Removes the base folders if they are empty. */
@@ -47,7 +48,7 @@ struct cgroup_host *cgroup_host_close(struct cgroup_host *host);
  * WAIT_MS for processes to go; -EBUSY names the group that did not. */
 int cgroup_host_clean(struct cgroup_host *host, unsigned wait_ms, struct error *error);
 
-/* "v2", "v1" or "hybrid". */
+/* "v2", "v1", "hybrid" or "none". */
 const char *cgroup_host_version(const struct cgroup_host *host);
 /* True when the host cannot limit this. */
 bool cgroup_host_missing(const struct cgroup_host *host, enum cgroup_controller controller);
@@ -81,8 +82,9 @@ int cgroup_set_limits(
 int cgroup_v2_folder(const struct cgroup *cgroup);                           /* -1: none */
 size_t cgroup_procs_files(const struct cgroup *cgroup, const int **ret_fds); /* v1 */
 
-/* Kills every process in it, also one that is forking at this moment. Returns when the
- * signals are sent: processes are gone when cgroup_populated says no. */
+/* Kills every process in it, also one that is forking at this moment; 0 without any
+ * hierarchy, where the caller's pidfd has to do. Returns when the signals are sent: processes are
+ * gone when cgroup_populated says no. */
 int cgroup_kill(struct cgroup *cgroup, struct error *error);
 
 /* 1 when a process that is not a zombie is in it, else 0, or a negative errno. */
@@ -101,7 +103,8 @@ struct cgroup_stats {
 	uint64_t throttled_usec; /* time that it wanted to run and was over its quota */
 	uint64_t throttled;      /* how many periods */
 	uint64_t pids;
-	uint64_t oom_kills; /* processes killed because of its own limit */
+	uint64_t oom_kills;   /* processes killed because of its own limit */
+	uint64_t pids_denied; /* processes and threads refused because of its own limit */
 };
 /* What cannot be read is 0. */
 void cgroup_read_stats(const struct cgroup *cgroup, struct cgroup_stats *ret_stats);

@@ -184,9 +184,15 @@ static int make_base(struct cgroup_host *host, const char *parent_path, bool v2,
 	return 0;
 }
 
+/* In a default container the groups can be seen, and not be changed. */
+static bool is_not_ours(int result, bool may_be_missing)
+{
+	return may_be_missing && (result == -EROFS || result == -EACCES || result == -EPERM);
+}
+
 /* v2 first: what it can do need not be asked of v1. */
-static int make_bases(
-	struct cgroup_host *host, const struct cgroup_layout *layout, struct error *error)
+static int make_bases(struct cgroup_host *host, const struct cgroup_layout *layout,
+	bool may_be_missing, struct error *error)
 {
 	unsigned have = 0;
 	char parent[2 * PATH_MAX];
@@ -195,6 +201,8 @@ static int make_bases(
 			continue;
 		cgroup_find_v2_parent(&layout->places[i], parent, sizeof parent);
 		int result = make_base(host, parent, true, 0, error);
+		if (is_not_ours(result, may_be_missing))
+			continue;
 		if (result < 0)
 			return result;
 		have = host->hierarchies[0].controllers;
@@ -213,6 +221,8 @@ static int make_bases(
 		snprintf(parent, sizeof parent, "%s%s", layout->places[i].mount,
 			layout->places[i].own);
 		int result = make_base(host, parent, false, use, error);
+		if (is_not_ours(result, may_be_missing))
+			continue;
 		if (result < 0)
 			return result;
 		have |= use;
@@ -277,7 +287,7 @@ int cgroup_host_open(const char *name, bool limits_may_be_missing, struct cgroup
 	host->v2 = host->dynmods = -1;
 	int result = read_layout(layout, error);
 	if (result == 0)
-		result = make_bases(host, layout, error);
+		result = make_bases(host, layout, limits_may_be_missing, error);
 	if (result == 0 && host->missing && !limits_may_be_missing)
 		result = report_missing(host, error);
 	if (result < 0) {
@@ -365,6 +375,8 @@ int cgroup_host_clean(struct cgroup_host *host, unsigned wait_ms, struct error *
 
 const char *cgroup_host_version(const struct cgroup_host *host)
 {
+	if (host->count == 0)
+		return "none";
 	if (host->v2 < 0)
 		return "v1";
 	return host->count > 1 ? "hybrid" : "v2";

@@ -232,8 +232,10 @@ static void v1_read_stats(int folder, unsigned controllers, struct cgroup_stats 
 	if (controllers & CGROUP_BIT(CGROUP_CPUACCT) &&
 		cgroup_file_read_u64(folder, "cpuacct.usage", NULL, &value) == 0)
 		stats->cpu_usec = value / 1000;
-	if (controllers & CGROUP_BIT(CGROUP_PIDS))
+	if (controllers & CGROUP_BIT(CGROUP_PIDS)) {
 		cgroup_file_read_u64(folder, "pids.current", NULL, &stats->pids);
+		cgroup_file_read_u64(folder, "pids.events", "max", &stats->pids_denied);
+	}
 }
 
 const struct cgroup_version cgroup_v1 = {

@@ -93,8 +93,10 @@ static void v2_read_stats(int folder, unsigned controllers, struct cgroup_stats 
 			value != UINT64_MAX)
 			stats->memory_limit_bytes = value;
 	}
-	if (controllers & CGROUP_BIT(CGROUP_PIDS))
+	if (controllers & CGROUP_BIT(CGROUP_PIDS)) {
 		cgroup_file_read_u64(folder, "pids.current", NULL, &stats->pids);
+		cgroup_file_read_u64(folder, "pids.events", "max", &stats->pids_denied);
+	}
 }
 
 const struct cgroup_version cgroup_v2 = {

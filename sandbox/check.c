@@ -4,6 +4,7 @@
  * wall, would fail later in the kernel with another error, or do no harm. */
 #include "common/cleanup.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/steps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +12,11 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,21 +26,21 @@ struct forbidden {
 	const char *name;
 	long number;
 	long arguments[4];
-	int codes[3];
+	int codes[4];
 };
 
 #define PATH(text) ((long)(uintptr_t)(text))
 #define BAD_POINTER 1 /* EFAULT would mean: it reached the kernel's code */
 
 static const struct forbidden acts[] = {
-	{"opening a file of the host", SYS_openat, {AT_FDCWD, PATH("/etc/passwd"), O_RDONLY},
-		{ENOENT}},
-	{"opening /proc", SYS_openat, {AT_FDCWD, PATH("/proc/self/exe"), O_RDONLY}, {ENOENT}},
-	{"leaving the root by ..", SYS_openat, {AT_FDCWD, PATH("../../etc/passwd"), O_RDONLY},
-		{ENOENT}},
 	{"writing to the root", SYS_openat,
 		{AT_FDCWD, PATH("/written"), O_WRONLY | O_CREAT | O_EXCL, 0600}, {EROFS, EACCES}},
-	{"making a folder", SYS_mkdir, {PATH("/made"), 0700}, {EPERM}},
+	/* By seccomp where nothing was granted to write, else by the mount, then Landlock. */
+	{"making a folder", SYS_mkdir, {PATH("/made"), 0700}, {EPERM, EROFS, EACCES}},
+	{"making a setuid folder", SYS_mkdir, {PATH("/made"), 04700}, {EPERM}},
+	{"making a device", SYS_mknodat, {AT_FDCWD, PATH("/made"), S_IFCHR | 0600, 0x103}, {EPERM}},
+	{"changing an owner", SYS_fchownat, {AT_FDCWD, PATH("/"), 0, 0}, {EPERM}},
+	{"setting an attribute", SYS_setxattr, {BAD_POINTER, BAD_POINTER, BAD_POINTER, 0}, {EPERM}},
 	{"an internet socket", SYS_socket, {AF_INET, SOCK_STREAM, 0}, {EPERM}},
 	{"a unix socket", SYS_socket, {AF_UNIX, SOCK_STREAM, 0}, {EPERM}},
 	{"a netlink socket", SYS_socket, {AF_NETLINK, SOCK_RAW, 0}, {EPERM}},
@@ -75,10 +78,10 @@ static const struct forbidden acts[] = {
 	{"unknown system calls", 0x3fffffff, {0}, {ENOSYS}},
 };
 
-static int try_act(const struct forbidden *act, struct error *error)
+static int try_with(const struct forbidden *act, unsigned hush, struct error *error)
 {
 	long result = syscall(act->number, act->arguments[0], act->arguments[1], act->arguments[2],
-		act->arguments[3], 0, 0);
+		act->arguments[3], 0, hush);
 	if (result >= 0)
 		return error_set(error, EPERM, "the sandbox is not tight: %s works", act->name);
 	int code = errno;
@@ -90,13 +93,19 @@ static int try_act(const struct forbidden *act, struct error *error)
 		strerror(code));
 }
 
+static int try_act(const struct forbidden *act, struct error *error)
+{
+	return try_with(act, FILTER_HUSH, error);
+}
+
 /* What the process is, as the kernel says it. */
-static int check_state(struct error *error)
+static int check_state(uint32_t tier, struct error *error)
 {
 	static const struct {
 		const char *name;
 		long number, arguments[2];
 		long wanted;
+		bool of_namespace; /* there is none in tier container */
 	} states[] = {
 		{"no_new_privs", SYS_prctl, {PR_GET_NO_NEW_PRIVS}, 1},
 		{"seccomp", SYS_prctl, {PR_GET_SECCOMP}, 2},
@@ -104,10 +113,12 @@ static int check_state(struct error *error)
 		{"CAP_CHOWN in the bounding set", SYS_prctl, {PR_CAPBSET_READ, 0}, 0},
 		{"CAP_SYS_ADMIN in the bounding set", SYS_prctl, {PR_CAPBSET_READ, 21}, 0},
 		{"securebits", SYS_prctl, {PR_GET_SECUREBITS}, 0xef},
-		{"pid", SYS_getpid, {0}, 1},
-		{"parent's pid", SYS_getppid, {0}, 0},
+		{"pid", SYS_getpid, {0}, 1, true},
+		{"parent's pid", SYS_getppid, {0}, 0, true},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(states); i++) {
+		if (states[i].of_namespace && tier == TIER_CONTAINER)
+			continue;
 		long value = syscall(
 			states[i].number, states[i].arguments[0], states[i].arguments[1], 0, 0, 0);
 		if (value != states[i].wanted)
@@ -120,10 +131,68 @@ static int check_state(struct error *error)
 	return 0;
 }
 
-int sandbox_check(struct error *error)
+static bool is_granted(const struct sandbox_enter *enter, const char *path)
 {
-	int result = check_state(error);
+	for (size_t i = 0; i < enter->grant_count; i++) {
+		const char *grant = enter->grants[i].path;
+		size_t length = strlen(grant);
+		if (strncmp(grant, path, length) == 0 &&
+			(path[length] == '\0' || path[length] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/* A file that every host has and this tenant was not granted: one of several, and all of
+ * them only if somebody grants that much. By name, then by way of `..`. */
+static int check_hosts_files(const struct sandbox_enter *enter, struct error *error)
+{
+	static const char *const files[] = {
+		"/etc/passwd", "/proc/self/exe", "/dev/null", "/bin/sh", "/sys/kernel"};
+	/* They are there in tier container, and Landlock refuses to open them. */
+	const int also = enter->tier == TIER_CONTAINER ? EACCES : 0;
+	int result = 0;
+	for (size_t i = 0; i < ARRAY_LENGTH(files) && result == 0; i++) {
+		char up[32];
+		if (is_granted(enter, files[i]))
+			continue;
+		snprintf(up, sizeof up, "../..%s", files[i]);
+		result = try_act(&(struct forbidden){"opening a file of the host", SYS_openat,
+					 {AT_FDCWD, PATH(files[i]), O_RDONLY}, {ENOENT, also}},
+			error);
+		if (result == 0)
+			result = try_act(&(struct forbidden){"leaving the root by ..", SYS_openat,
+						 {AT_FDCWD, PATH(up), O_RDONLY}, {ENOENT, also}},
+				error);
+	}
+	return result;
+}
+
+/* Without a pid namespace it sees who else is there. */
+static int check_signals(struct error *error)
+{
+	const pid_t others[] = {getppid(), 1};
+	int result = 0;
+	for (size_t i = 0; i < ARRAY_LENGTH(others) && result == 0; i++)
+		result = try_act(&(struct forbidden){"a signal to another process", SYS_kill,
+					 {others[i], 0}, {EPERM}},
+			error);
+	return result;
+}
+
+int sandbox_check(const struct sandbox_enter *enter, struct error *error)
+{
+	int result = check_state(enter->tier, error);
+	if (result == 0 && enter->tier == TIER_CONTAINER)
+		result = check_signals(error);
+	if (result == 0)
+		result = check_hosts_files(enter, error);
 	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(acts); i++)
 		result = try_act(&acts[i], error);
+	/* One as a tenant would do it: where that is a signal, its handler answers. */
+	if (result == 0)
+		result = try_with(&(struct forbidden){"a raw socket", SYS_socket,
+					  {AF_INET, SOCK_RAW, 0}, {EPERM}},
+			0, error);
 	return result;
 }

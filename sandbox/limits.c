@@ -4,8 +4,10 @@
 #include "sandbox/steps.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static int set_limit(int resource, const char *name, rlim_t value, struct error *error)
 {
@@ -50,4 +52,29 @@ int limits_apply(uint32_t files, struct error *error)
 			return result;
 	}
 	return 0;
+}
+
+/* What the kernel counts against RLIMIT_DATA: memory that is private and may be written. Not
+ * what V8 reserves (PROT_NONE), nor its code. Inherited by the fork, most of it is shared. */
+static int read_data_bytes(uint64_t *ret_bytes, struct error *error)
+{
+	unsigned long long pages;
+	cleanup_fclose FILE *file = fopen("/proc/self/statm", "re");
+	if (file == NULL)
+		return error_errno(error, errno, "cannot open /proc/self/statm");
+	if (fscanf(file, "%*u %*u %*u %*u %*u %llu", &pages) != 1)
+		return error_set(error, EPROTO, "/proc/self/statm is not as it should be");
+	*ret_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	return 0;
+}
+
+int limits_without_cgroups(uint64_t data_bytes, uint32_t threads, struct error *error)
+{
+	uint64_t used = 0;
+	int result = data_bytes > 0 ? read_data_bytes(&used, error) : 0;
+	if (result == 0 && data_bytes > 0 && data_bytes < UINT64_MAX - used)
+		result = set_limit(RLIMIT_DATA, "RLIMIT_DATA", used + data_bytes, error);
+	if (result == 0 && threads > 0)
+		result = set_limit(RLIMIT_NPROC, "RLIMIT_NPROC", threads, error);
+	return result;
 }

@@ -1,12 +1,13 @@
 /* What a confined process sees as "/": an empty tmpfs, read-only from the start, with
- * the release at /app and nothing else. Made with the mount API by descriptors
- * (fsopen(2), mount_setattr(2)), so that no path of the host is ever looked up. */
+ * the release at /app and nothing else but what mounts.c adds. Made with the mount API by
+ * descriptors (fsopen(2), mount_setattr(2)), so that no path of the host is ever looked up. */
 #include "common/cleanup.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/steps.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
@@ -20,9 +21,9 @@
 #endif
 #define MOUNT_INERT (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
-static int set_attributes(int mount, uint64_t attributes)
+int root_set_attributes(int mount, uint64_t set, uint64_t clear)
 {
-	struct mount_attr wanted = {.attr_set = attributes};
+	struct mount_attr wanted = {.attr_set = set, .attr_clr = clear};
 	return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &wanted, sizeof wanted);
 }
 
@@ -34,18 +35,22 @@ int root_private(struct error *error)
 	return 0;
 }
 
-/* A tmpfs that nothing refers to but the descriptor. Its size and inodes are bounded
- * for the case that all else fails to keep it from being written. */
-static int make_tmpfs(struct error *error)
+int root_make_tmpfs(const struct tmpfs_options *options, struct error *error)
 {
-	static const struct {
+	char bytes[24], inodes[24], id[12];
+	snprintf(bytes, sizeof bytes, "%" PRIu64, options->bytes);
+	snprintf(inodes, sizeof inodes, "%" PRIu64, options->inodes);
+	snprintf(id, sizeof id, "%u", options->id);
+	const struct {
 		unsigned command;
 		const char *key, *value;
 	} settings[] = {
 		{FSCONFIG_SET_STRING, "source", "tenant"},
-		{FSCONFIG_SET_STRING, "size", "16k"},
-		{FSCONFIG_SET_STRING, "nr_inodes", "16"},
-		{FSCONFIG_SET_STRING, "mode", "755"},
+		{FSCONFIG_SET_STRING, "size", bytes},
+		{FSCONFIG_SET_STRING, "nr_inodes", inodes},
+		{FSCONFIG_SET_STRING, "mode", options->mode},
+		{FSCONFIG_SET_STRING, "uid", id},
+		{FSCONFIG_SET_STRING, "gid", id},
 		{FSCONFIG_CMD_CREATE, NULL, NULL},
 	};
 	cleanup_close int context = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
@@ -83,14 +88,18 @@ static int pivot_into(int root, struct error *error)
 
 int root_replace(const struct root_options *options, struct error *error)
 {
-	cleanup_close int root = make_tmpfs(error);
+	/* Bounded for the case that all else fails to keep it from being written. Inodes that
+	 * are not used cost nothing; mount points of grants need some. */
+	static const struct tmpfs_options small = {
+		.bytes = 16 * 1024, .inodes = 4096, .mode = "755"};
+	cleanup_close int root = root_make_tmpfs(&small, error);
 	if (root < 0)
 		return root;
 	for (const char *const *folder = options->folders; folder && *folder; folder++)
 		if (mkdirat(root, *folder, 0755) < 0)
 			return error_errno(error, errno, "cannot make /%s", *folder);
 	/* Read-only before anything can see it: mounting onto /app later is no write. */
-	if (set_attributes(root, MOUNT_INERT) < 0)
+	if (root_set_attributes(root, MOUNT_INERT, 0) < 0)
 		return error_errno(error, errno, "cannot make the root read-only");
 	return pivot_into(root, error);
 }
@@ -101,7 +110,7 @@ int root_mount_release(int release, struct error *error)
 		return error_errno(error, errno, "cannot mount the release at /app");
 	/* The supervisor made it inert. Made so again here, because a mistake there must
 	 * not become a writable folder of the host here. */
-	if (set_attributes(release, MOUNT_INERT) < 0)
+	if (root_set_attributes(release, MOUNT_INERT, 0) < 0)
 		return error_errno(error, errno, "cannot make /app read-only");
 	return 0;
 }

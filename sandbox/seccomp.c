@@ -1,10 +1,12 @@
 /* The system calls that a tenant's process may make (seccomp(2)): a list of what V8,
  * libuv and the C library need once everything is open, and nothing else. A list of
- * what is forbidden would miss the next new call (flatpak's CVE-2021-41133).
+ * what is forbidden would miss the next new call (flatpak's CVE-2021-41133). What a
+ * tenant was granted adds to it: files to read, files to write, sockets.
  *
  * Three answers to what is not on it: EPERM for calls that we know and refuse, ENOSYS
  * for calls newer than this file and for some whose callers fall back on ENOSYS only,
- * and ENOSYS for any other ABI (int 0x80, x32), whose numbers mean other calls.
+ * and ENOSYS for any other ABI (int 0x80, x32), whose numbers mean other calls. The first
+ * of them are violations: with `report` they raise SIGSYS and are told, see violation.c.
  *
  * Calls of the hot path are allowed by number alone: the kernel finds out when a filter
  * is loaded which numbers it always allows, and does not run it for those at all. */
@@ -24,10 +26,12 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,7 +56,17 @@
  * Landlock before Linux 7.2); MSG_OOB on unix sockets was CVE-2025-38236. */
 #define SEND_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE | MSG_EOR)
 
+/* Bits that would make a file run as its owner, whom a grant makes the tenant: such a file
+ * must not be left on the host, where mounts are not nosuid. */
+#define RUNS_AS_OWNER (S_ISUID | S_ISGID)
+
+/* As an errno that no rule means: fails with EPERM, and is no violation. Asked for by
+ * libraries as a matter of course. */
+#define QUIET 0xfd0
+
 struct sandbox_filter {
+	bool report;
+	bool own_pid; /* tier container: sandbox_seal loads a filter of pids before it */
 	struct sock_fprog program;
 	struct sock_filter instructions[];
 };
@@ -84,17 +98,13 @@ static const int allowed[] = {
 	SCMP_SYS(epoll_wait),
 	SCMP_SYS(epoll_pwait),
 	SCMP_SYS(epoll_pwait2),
-	/* sockets that it was handed; none can be made, bound or connected */
-	SCMP_SYS(accept),
-	SCMP_SYS(accept4),
-	SCMP_SYS(listen),
+	/* pipes and channels that it was handed; none can be made, bound or connected */
 	SCMP_SYS(shutdown),
 	SCMP_SYS(recvfrom),
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(getsockname),
 	SCMP_SYS(getpeername),
 	/* files: mounts and Landlock decide which, and that they are only read */
-	SCMP_SYS(openat),
 	SCMP_SYS(access),
 	SCMP_SYS(faccessat),
 	SCMP_SYS(faccessat2),
@@ -149,6 +159,46 @@ static const int allowed[] = {
 	SCMP_SYS(getrandom),
 };
 
+/* Of files that were granted, to read. */
+static const int reading[] = {
+	SCMP_SYS(statfs),
+	SCMP_SYS(fstatfs),
+	SCMP_SYS(fadvise64),
+	SCMP_SYS(flock),
+	SCMP_SYS(inotify_init1),
+	SCMP_SYS(inotify_add_watch),
+	SCMP_SYS(inotify_rm_watch),
+};
+
+/* And to write: what libuv's functions of files do. No owners, no extended attributes (a
+ * file's capabilities are one), no devices, pipes or sockets. */
+static const int writing[] = {
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(pwritev),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(fallocate),
+	SCMP_SYS(fsync),
+	SCMP_SYS(fdatasync),
+	SCMP_SYS(copy_file_range),
+	SCMP_SYS(sendfile),
+	SCMP_SYS(unlink),
+	SCMP_SYS(unlinkat),
+	SCMP_SYS(rmdir),
+	SCMP_SYS(rename),
+	SCMP_SYS(renameat),
+	SCMP_SYS(symlink),
+	SCMP_SYS(symlinkat),
+	SCMP_SYS(link),
+	SCMP_SYS(utimensat),
+	SCMP_SYS(umask),
+};
+
+/* Of sockets to accept on, and connections. Not listen: see rules. */
+static const int sockets[] = {
+	SCMP_SYS(accept),
+	SCMP_SYS(accept4),
+};
+
 /* Calls whose users have another way, which they take on ENOSYS only. */
 static const int pretend_missing[] = {
 	SCMP_SYS(clone3), /* its flags are in memory, where no filter can look */
@@ -174,38 +224,22 @@ static const int pretend_missing[] = {
 #define WITHOUT(argument, bits) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bits, 0)
 #define WITH(argument, bit) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bit, bit)
 #define EXACTLY(argument, value) SCMP_CMP64(argument, SCMP_CMP_EQ, value)
+#define PRETEND_DONE (-1) /* 0, and nothing happened */
 
 struct call_rule {
 	int call;
 	unsigned count;
 	struct scmp_arg_cmp compare[2];
-	int code; /* 0: allowed; else fails with it */
+	int code; /* 0: allowed; else fails with it, or PRETEND_DONE */
 };
 
 static const struct call_rule rules[] = {
 	{SCMP_SYS(clone), 1, {EXACTLY(0, THREAD_FLAGS)}},
 
-	/* The process is number 1 of its pid namespace: signals to itself only. */
-	{SCMP_SYS(kill), 1, {LOW(0, 1)}},
-	{SCMP_SYS(tgkill), 1, {LOW(0, 1)}},
-
 	/* Without an address: it would be a connection of its own. And not sendmsg, whose
 	 * control messages no filter can see: a descriptor sent to the supervisor is closed
 	 * there, which takes as long as its sender likes (SO_LINGER, up to 18 hours). */
 	{SCMP_SYS(sendto), 2, {WITHOUT(3, 0xffffffffu & ~SEND_FLAGS), EXACTLY(4, 0)}},
-
-	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_KEEPALIVE)}},
-	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_LINGER)}},
-	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_SNDBUF)}},
-	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_RCVBUF)}},
-	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_REUSEADDR)}},
-	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_NODELAY)}},
-	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_CORK)}},
-	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_KEEPIDLE)}},
-	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_KEEPINTVL)}},
-	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_KEEPCNT)}},
-	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_USER_TIMEOUT)}},
-	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_QUICKACK)}},
 
 	{SCMP_SYS(getsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_ERROR)}},
 	{SCMP_SYS(getsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_TYPE)}},
@@ -246,6 +280,60 @@ static const struct call_rule rules[] = {
 	{SCMP_SYS(pipe2), 1, {WITHOUT(1, 0xffffffffu & ~(O_CLOEXEC | O_NONBLOCK))}},
 
 	{SCMP_SYS(pkey_alloc), 1, {LOW(0, 0)}},
+
+	/* libuv asks which kernel this is; whoever knows can choose its exploit. */
+	{SCMP_SYS(uname), 0, {{0}}, QUIET},
+};
+
+/* Signals to itself only, who is number 1 of its pid namespace. */
+static const struct call_rule namespace_rules[] = {
+	{SCMP_SYS(kill), 1, {LOW(0, 1)}},
+	{SCMP_SYS(tgkill), 1, {LOW(0, 1)}},
+};
+
+/* Without one its number is not known when the filter is made: see seal_pids. */
+static const int container_calls[] = {SCMP_SYS(kill), SCMP_SYS(tgkill)};
+
+static const struct call_rule writing_rules[] = {
+	{SCMP_SYS(openat), 1, {WITHOUT(3, RUNS_AS_OWNER)}},
+	/* There the mode means nothing, and may be what the register held. */
+	{SCMP_SYS(openat), 1, {WITHOUT(2, O_CREAT | (O_TMPFILE & ~O_DIRECTORY))}},
+	{SCMP_SYS(mkdir), 1, {WITHOUT(1, RUNS_AS_OWNER)}},
+	{SCMP_SYS(mkdirat), 1, {WITHOUT(2, RUNS_AS_OWNER)}},
+	{SCMP_SYS(chmod), 1, {WITHOUT(1, RUNS_AS_OWNER)}},
+	{SCMP_SYS(fchmod), 1, {WITHOUT(1, RUNS_AS_OWNER)}},
+	{SCMP_SYS(fchmodat), 1, {WITHOUT(2, RUNS_AS_OWNER)}},
+	{452 /* fchmodat2 */, 1, {WITHOUT(2, RUNS_AS_OWNER)}},
+	/* Not AT_EMPTY_PATH: a name for a file that was handed over as a descriptor. */
+	{SCMP_SYS(linkat), 1, {WITHOUT(4, AT_EMPTY_PATH)}},
+	/* Not RENAME_WHITEOUT, which leaves a device file. */
+	{SCMP_SYS(renameat2), 1, {WITHOUT(4, RENAME_WHITEOUT)}},
+	/* Copies without copying are tried first where a file system may have them. */
+	{SCMP_SYS(ioctl), 1, {LOW(1, 0x40049409 /* FICLONE */)}, EOPNOTSUPP},
+};
+
+static const struct call_rule socket_rules[] = {
+	/* The supervisor listens already. A tenant's own would give a socket that it closed
+	 * (shutdown of a listener, or of a connection under way) a port of the host's. */
+	{SCMP_SYS(listen), 0, {{0}}, PRETEND_DONE},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_KEEPALIVE)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_LINGER)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_SNDBUF)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_RCVBUF)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_REUSEADDR)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_NODELAY)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_CORK)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_KEEPIDLE)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_KEEPINTVL)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_KEEPCNT)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_USER_TIMEOUT)}},
+	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_QUICKACK)}},
+	/* libcurl finds out whether there is IPv6 (once; its sockets are handed in anyway). */
+	{SCMP_SYS(socket), 2,
+		{LOW(0, AF_INET6), SCMP_CMP64(1, SCMP_CMP_MASKED_EQ,
+					   0xffffffffu & ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+					   SOCK_DGRAM)},
+		EAFNOSUPPORT},
 };
 
 /* ---- building ---- */
@@ -278,20 +366,74 @@ static int add_memory_rules(scmp_filter_ctx context, bool jitless, struct error 
 	return result;
 }
 
+static int allow(scmp_filter_ctx context, const int *calls, size_t count, struct error *error)
+{
+	int result = 0;
+	for (size_t i = 0; result == 0 && i < count; i++)
+		result = add(context, SCMP_ACT_ALLOW, calls[i], 0, NULL, error);
+	return result;
+}
+
+static uint32_t action_of(const struct call_rule *rule)
+{
+	if (rule->code == PRETEND_DONE)
+		return SCMP_ACT_ERRNO(0);
+	return rule->code ? SCMP_ACT_ERRNO(rule->code & 0xffffu) : SCMP_ACT_ALLOW;
+}
+
+static int add_list(
+	scmp_filter_ctx context, const struct call_rule *list, size_t count, struct error *error)
+{
+	int result = 0;
+	for (size_t i = 0; result == 0 && i < count; i++)
+		result = add(context, action_of(&list[i]), list[i].call, list[i].count,
+			list[i].compare, error);
+	return result;
+}
+
+static int add_file_rules(scmp_filter_ctx context, enum sandbox_files files, struct error *error)
+{
+	static const int open_by_number[] = {SCMP_SYS(openat)};
+	int result = 0;
+	if (files >= SANDBOX_FILES_READ)
+		result = allow(context, reading, ARRAY_LENGTH(reading), error);
+	/* Without anything to write the mode is not looked at: mounts and Landlock see to it. */
+	if (files < SANDBOX_FILES_WRITE)
+		return result < 0 ? result : allow(context, open_by_number, 1, error);
+	if (result == 0)
+		result = allow(context, writing, ARRAY_LENGTH(writing), error);
+	if (result == 0)
+		result = add_list(context, writing_rules, ARRAY_LENGTH(writing_rules), error);
+	return result;
+}
+
+static int add_socket_rules(scmp_filter_ctx context, struct error *error)
+{
+	int result = allow(context, sockets, ARRAY_LENGTH(sockets), error);
+	return result < 0 ? result
+			  : add_list(context, socket_rules, ARRAY_LENGTH(socket_rules), error);
+}
+
 static int add_rules(
 	scmp_filter_ctx context, const struct sandbox_filter_options *options, struct error *error)
 {
 	int result = add_memory_rules(context, options->jitless, error);
-	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(allowed); i++)
-		result = add(context, SCMP_ACT_ALLOW, allowed[i], 0, NULL, error);
+	if (result == 0)
+		result = allow(context, allowed, ARRAY_LENGTH(allowed), error);
 	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(pretend_missing); i++)
 		result = add(context, SCMP_ACT_ERRNO(ENOSYS), pretend_missing[i], 0, NULL, error);
-	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(rules); i++) {
-		const struct call_rule *rule = &rules[i];
-		uint32_t action =
-			rule->code ? SCMP_ACT_ERRNO(rule->code & 0xffffu) : SCMP_ACT_ALLOW;
-		result = add(context, action, rule->call, rule->count, rule->compare, error);
-	}
+	if (result == 0)
+		result = add_list(context, rules, ARRAY_LENGTH(rules), error);
+	if (result == 0)
+		result = options->tier == TIER_CONTAINER
+				 ? allow(context, container_calls, ARRAY_LENGTH(container_calls),
+					   error)
+				 : add_list(context, namespace_rules, ARRAY_LENGTH(namespace_rules),
+					   error);
+	if (result == 0)
+		result = add_file_rules(context, options->files, error);
+	if (result == 0 && options->network)
+		result = add_socket_rules(context, error);
 	return result;
 }
 
@@ -312,13 +454,43 @@ static const struct sock_filter prologue[] = {
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 };
 
+/* Where a program that reports goes instead of failing with CODE: SIGSYS with the error as
+ * its datum. See FILTER_HUSH. */
+#define VIOLATION(code)                                                                            \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_HALF_OF_ARGUMENT(5)),                               \
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FILTER_HUSH, 0, 1),                            \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (code)),                             \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP | (code))
+static const struct sock_filter epilogue[] = {VIOLATION(EPERM), VIOLATION(EACCES)};
+#define VIOLATION_LENGTH (ARRAY_LENGTH(epilogue) / 2)
+
+/* What is forbidden, and not just missing, leads to the epilogue. */
+static void settle_answers(struct sandbox_filter *filter)
+{
+	const size_t end = filter->program.len - ARRAY_LENGTH(epilogue);
+	for (size_t i = 0; i < end; i++) {
+		struct sock_filter *at = &filter->instructions[i];
+		if (at->code != (BPF_RET | BPF_K))
+			continue;
+		if (filter->report && at->k == (SECCOMP_RET_ERRNO | EPERM))
+			*at = (struct sock_filter)BPF_STMT(
+				BPF_JMP | BPF_JA, (uint32_t)(end - i - 1));
+		else if (filter->report && at->k == (SECCOMP_RET_ERRNO | EACCES))
+			*at = (struct sock_filter)BPF_STMT(
+				BPF_JMP | BPF_JA, (uint32_t)(end - i - 1 + VIOLATION_LENGTH));
+		else if (at->k == (SECCOMP_RET_ERRNO | QUIET))
+			at->k = SECCOMP_RET_ERRNO | EPERM;
+	}
+}
+
 static int export(scmp_filter_ctx context, struct sandbox_filter **ret_filter, struct error *error)
 {
 	size_t length = 0;
 	int result = seccomp_export_bpf_mem(context, NULL, &length);
 	if (result < 0)
 		return error_errno(error, -result, "cannot export the seccomp filter");
-	size_t count = ARRAY_LENGTH(prologue) + length / sizeof(struct sock_filter);
+	size_t count = ARRAY_LENGTH(prologue) + length / sizeof(struct sock_filter) +
+		       ARRAY_LENGTH(epilogue);
 	if (count > BPF_MAXINSNS)
 		return error_set(error, E2BIG, "the seccomp filter has %zu instructions", count);
 	struct sandbox_filter *filter =
@@ -332,6 +504,7 @@ static int export(scmp_filter_ctx context, struct sandbox_filter **ret_filter, s
 		free(filter);
 		return error_errno(error, -result, "cannot export the seccomp filter");
 	}
+	memcpy(filter->instructions + count - ARRAY_LENGTH(epilogue), epilogue, sizeof epilogue);
 	filter->program = (struct sock_fprog){
 		.len = (unsigned short)count,
 		.filter = filter->instructions,
@@ -343,8 +516,7 @@ static int export(scmp_filter_ctx context, struct sandbox_filter **ret_filter, s
 int sandbox_filter_build(const struct sandbox_filter_options *options,
 	struct sandbox_filter **ret_filter, struct error *error)
 {
-	scmp_filter_ctx context =
-		seccomp_init(options->test_hooks ? SCMP_ACT_TRAP : SCMP_ACT_ERRNO(EPERM));
+	scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!context)
 		return error_set(error, ENOMEM, "cannot make a seccomp filter");
 	/* A binary tree over the numbers. */
@@ -358,6 +530,11 @@ int sandbox_filter_build(const struct sandbox_filter_options *options,
 	if (result == 0)
 		result = export(context, ret_filter, error);
 	seccomp_release(context);
+	if (result == 0) {
+		(*ret_filter)->report = options->report;
+		(*ret_filter)->own_pid = options->tier == TIER_CONTAINER;
+		settle_answers(*ret_filter);
+	}
 	return result;
 }
 
@@ -367,24 +544,92 @@ struct sandbox_filter *sandbox_filter_free(struct sandbox_filter *filter)
 	return NULL;
 }
 
+int sandbox_filters_build(
+	enum tier tier, bool jitless, struct sandbox_filters *ret, struct error *error)
+{
+	struct sandbox_filters filters = {0};
+	int result = 0;
+	for (int i = 0; i < 2 * (SANDBOX_FILES_WRITE + 1) && result == 0; i++) {
+		const struct sandbox_filter_options options = {
+			.tier = tier,
+			.jitless = jitless,
+			.files = (enum sandbox_files)(i / 2),
+			.network = i % 2,
+			.report = true,
+		};
+		result = sandbox_filter_build(&options, &filters.of[i / 2][i % 2], error);
+	}
+	if (result == 0)
+		*ret = filters;
+	else
+		for (int i = 0; i < 2 * (SANDBOX_FILES_WRITE + 1); i++)
+			sandbox_filter_free(filters.of[i / 2][i % 2]);
+	return result;
+}
+
 size_t filter_program(const struct sandbox_filter *filter, const void **ret_program)
 {
 	*ret_program = filter->instructions;
 	return filter->program.len;
 }
 
+const char *sandbox_syscall_name(int number)
+{
+	static char name[48];
+	char *known = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+	if (known)
+		snprintf(name, sizeof name, "%s", known);
+	else
+		snprintf(name, sizeof name, "syscall %d", number);
+	free(known);
+	return name;
+}
+
 /* ---- loading ---- */
 
-int sandbox_seal(const struct sandbox_filter *filter, struct error *error)
+/* Every thread, should there be any: one outside the filter is a way out. */
+static int load(const struct sock_fprog *program, struct error *error)
 {
-	/* Every thread, should there be any: one outside the filter is a way out. The
-	 * pointer in the program is good in a forked child too. */
-	long result = syscall(
-		SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter->program);
+	long result =
+		syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, program);
 	if (result > 0)
 		return error_set(
 			error, EBUSY, "thread %ld cannot be put under the seccomp filter", result);
 	if (result < 0)
 		return error_errno(error, errno, "cannot load the seccomp filter");
 	return 0;
+}
+
+/* Signals to no pid but its own. A filter of its own, since the other one is made before the
+ * process: where two answer, the stricter answer counts. On a foreign ABI the numbers mean
+ * other calls, which the other one refuses anyway. */
+static int seal_pids(bool report, struct error *error)
+{
+	const uint32_t own = (uint32_t)getpid();
+	struct sock_filter instructions[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_HALF_OF_ARGUMENT(0)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, own, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		VIOLATION(EPERM),
+	};
+	if (!report)
+		instructions[ARRAY_LENGTH(instructions) - 1].k = SECCOMP_RET_ERRNO | EPERM;
+	const struct sock_fprog program = {
+		.len = ARRAY_LENGTH(instructions),
+		.filter = instructions,
+	};
+	return load(&program, error);
+}
+
+int sandbox_seal(const struct sandbox_filter *filter, struct error *error)
+{
+	int result = filter->report ? violation_answer(error) : 0;
+	if (result == 0 && filter->own_pid)
+		result = seal_pids(filter->report, error);
+	/* The pointer in the program is good in a forked child too. */
+	return result < 0 ? result : load(&filter->program, error);
 }

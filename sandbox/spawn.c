@@ -1,5 +1,5 @@
 /* Forking a process straight into its namespaces and cgroup, with its ids mapped.
- * One clone3 makes all of it at once: there is no moment at which the child runs
+ * One clone makes all of it at once: there is no moment at which the child runs
  * outside. What only the parent may do to it (id maps, v1 cgroups) is done while the
  * child waits on a socket. */
 #include "common/cleanup.h"
@@ -95,7 +95,7 @@ int *spawn_tid_address(void)
 	return address;
 }
 
-static int write_proc(const char *path, const char *text, struct error *error)
+int spawn_write_proc(const char *path, const char *text, struct error *error)
 {
 	int proc = spawn_proc(error);
 	if (proc < 0)
@@ -108,28 +108,74 @@ static int write_proc(const char *path, const char *text, struct error *error)
 	return 0;
 }
 
+/* ---- cloning ---- */
+
+pid_t spawn_clone(uint64_t flags, int *ret_pidfd, int *child_tid, int *cgroup)
+{
+	struct clone_args arguments = {
+		.flags = flags | (*cgroup >= 0 ? CLONE_INTO_CGROUP : 0),
+		.pidfd = (uintptr_t)ret_pidfd,
+		.child_tid = (uintptr_t)child_tid,
+		/* The parent's own exit signal is used: CLONE_PARENT demands 0 here. */
+		.exit_signal = 0,
+		.cgroup = *cgroup >= 0 ? (uint64_t)*cgroup : 0,
+	};
+	pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+	/* Container profiles pretend that it is missing, because no filter can see its flags. */
+	if (pid >= 0 || errno != ENOSYS)
+		return pid;
+	*cgroup = -1;
+#if defined __x86_64__
+	return (pid_t)syscall(SYS_clone, flags, NULL, ret_pidfd, child_tid, NULL);
+#else
+	return (pid_t)syscall(SYS_clone, flags, NULL, ret_pidfd, NULL, child_tid);
+#endif
+}
+
 /* ---- the parent's half ---- */
+
+/* The namespaces that the child has in common with us. */
+static uint64_t shared_namespaces(const struct sandbox_spawn *spawn)
+{
+	return spawn->tier == TIER_CONTAINER ? NAMESPACES : spawn->share;
+}
 
 static int write_maps(pid_t pid, const struct sandbox_spawn *spawn, struct error *error)
 {
 	char path[32], map[48];
+	if (shared_namespaces(spawn) & CLONE_NEWUSER)
+		return 0;
 	snprintf(map, sizeof map, "0 %u %u\n", spawn->uid_base, spawn->uid_count);
 	/* `setgroups` stays "allow": the child must still drop the groups that it
 	 * inherited, which "deny" would forbid (the hole of CVE-2014-8989 is open only to
 	 * those who may write the map themselves; here a privileged process writes it). */
 	snprintf(path, sizeof path, "%d/uid_map", pid);
-	int result = write_proc(path, map, error);
+	int result = spawn_write_proc(path, map, error);
 	if (result < 0)
 		return result;
 	snprintf(path, sizeof path, "%d/gid_map", pid);
-	return write_proc(path, map, error);
+	return spawn_write_proc(path, map, error);
 }
 
-/* v1 hierarchies cannot take a process at its birth: it is moved while it waits. */
-static int enter_cgroups(pid_t pid, const struct sandbox_spawn *spawn, struct error *error)
+static int enter_v2(int folder, const char *pid, struct error *error)
+{
+	cleanup_close int procs = openat(folder, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (procs < 0 || write(procs, pid, strlen(pid)) < 0)
+		return error_errno(error, errno, "cannot move process %s into its cgroup", pid);
+	return 0;
+}
+
+/* v1 hierarchies cannot take a process at its birth: it is moved while it waits. Nor can v2
+ * without clone3: BORN_IN is then -1. */
+static int enter_cgroups(
+	pid_t pid, int born_in, const struct sandbox_spawn *spawn, struct error *error)
 {
 	char text[16];
 	int length = snprintf(text, sizeof text, "%d", pid);
+	int result =
+		spawn->cgroup_v2 >= 0 && born_in < 0 ? enter_v2(spawn->cgroup_v2, text, error) : 0;
+	if (result < 0)
+		return result;
 	for (size_t i = 0; i < spawn->cgroup_procs_count; i++)
 		if (write(spawn->cgroup_procs[i], text, (size_t)length) < 0)
 			return error_errno(
@@ -138,9 +184,9 @@ static int enter_cgroups(pid_t pid, const struct sandbox_spawn *spawn, struct er
 }
 
 static int finish_child(
-	pid_t pid, int release, const struct sandbox_spawn *spawn, struct error *error)
+	pid_t pid, int born_in, int release, const struct sandbox_spawn *spawn, struct error *error)
 {
-	int result = enter_cgroups(pid, spawn, error);
+	int result = enter_cgroups(pid, born_in, spawn, error);
 	if (result >= 0)
 		result = write_maps(pid, spawn, error);
 	if (result >= 0 && send(release, "", 1, MSG_NOSIGNAL) != 1)
@@ -153,23 +199,26 @@ static int finish_child(
 /* Walls behind seccomp's, which need /proc and the ids of before: the kernel's uid is
  * still the host's root (a map does not change who one is), which the files below
  * demand, while all capabilities are only in the new namespaces. */
-static int settle_sysctls(struct error *error)
+static int settle_sysctls(uint64_t share, struct error *error)
 {
 	static const struct {
 		const char *path, *value;
+		uint64_t namespace; /* whose setting it is: never the host's */
 	} settings[] = {
 		/* A tenant must be the first to die when the host's memory ends, not the
 		 * daemon, whose protection it inherited. */
 		{"self/oom_score_adj", "500"},
 		/* No user namespace inside this one: it would be a full set of capabilities
 		 * against the kernel's largest surfaces. */
-		{"sys/user/max_user_namespaces", "0"},
+		{"sys/user/max_user_namespaces", "0", CLONE_NEWUSER},
 		/* No executable memfd in this pid namespace (Linux 6.3): execveat of one gets
 		 * around Landlock's EXECUTE right. */
-		{"sys/vm/memfd_noexec", "2"},
+		{"sys/vm/memfd_noexec", "2", CLONE_NEWPID},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(settings); i++) {
-		int result = write_proc(settings[i].path, settings[i].value, error);
+		if (settings[i].namespace & share)
+			continue;
+		int result = spawn_write_proc(settings[i].path, settings[i].value, error);
 		/* Inside a container /proc/sys is read-only, an old kernel lacks one, and a
 		 * higher oom_score_adj may be locked in: the first wall must do then. */
 		if (result < 0 && result != -EROFS && result != -EACCES && result != -EPERM &&
@@ -185,7 +234,7 @@ static _Noreturn void child_died(const struct error *error)
 	_exit(EXIT_UNFINISHED);
 }
 
-static void settle_child(int wait, const int *tid)
+static void settle_child(int wait, const int *tid, uint64_t share)
 {
 	struct error error = {0};
 	char byte;
@@ -198,10 +247,10 @@ static void settle_child(int wait, const int *tid)
 		_exit(EXIT_UNFINISHED);
 	close(wait);
 	if (*tid != (int)syscall(SYS_gettid)) {
-		error_set(&error, EPROTO, "the C library's thread id is wrong after clone3");
+		error_set(&error, EPROTO, "the C library's thread id is wrong after clone");
 		child_died(&error);
 	}
-	if (settle_sysctls(&error) < 0)
+	if (settle_sysctls(share, &error) < 0)
 		child_died(&error);
 	/* The host's /proc must not stay reachable for one step longer than needed. */
 	close_fd(&proc_fd);
@@ -216,13 +265,11 @@ static int spawn_failed(int code, struct error *error)
 	switch (code) {
 	case EINVAL:
 		return error_set(error, code,
-			"clone3 refused: the caller is the first process of a pid namespace "
-			"(it must have a parent that the child can be given to), or the kernel is "
-			"older than 5.7");
-	case ENOSYS:
-		return error_set(error, code,
-			"the kernel, or a seccomp filter around us, has no clone3: Linux 5.7 or "
-			"later, and a container profile that allows it, are needed");
+			"clone refused: the caller is the first process of a pid namespace (it "
+			"must "
+			"have a parent that the child can be given to), or the kernel is older "
+			"than "
+			"5.7");
 	case ENOSPC:
 	case EUSERS:
 		return error_set(
@@ -230,10 +277,20 @@ static int spawn_failed(int code, struct error *error)
 	case EPERM:
 		return error_set(error, code,
 			"not allowed to make namespaces: root (or CAP_SYS_ADMIN) is needed, "
-			"outside of a chroot");
+			"outside "
+			"of a chroot, and a container profile that allows it; in a default "
+			"container "
+			"take tenantd --tier container");
 	default:
-		return error_errno(error, code, "clone3");
+		return error_errno(error, code, "clone");
 	}
+}
+
+static uint64_t clone_flags(uint64_t share)
+{
+	const uint64_t namespaces = NAMESPACES & ~share;
+	return (namespaces_ahead ? namespaces & ~NAMESPACES_AHEAD : namespaces) | CLONE_PIDFD |
+	       CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 }
 
 pid_t sandbox_spawn(const struct sandbox_spawn *spawn, int *ret_pidfd, struct error *error)
@@ -252,28 +309,19 @@ pid_t sandbox_spawn(const struct sandbox_spawn *spawn, int *ret_pidfd, struct er
 		return error_errno(error, errno, "cannot make a socket pair");
 	cleanup_close int wait = pair[0], release = pair[1];
 
-	int pidfd = -1;
-	struct clone_args arguments = {
-		.flags = (namespaces_ahead ? NAMESPACES & ~NAMESPACES_AHEAD : NAMESPACES) |
-			 CLONE_PIDFD | CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID |
-			 (spawn->cgroup_v2 >= 0 ? CLONE_INTO_CGROUP : 0),
-		.pidfd = (uintptr_t)&pidfd,
-		.child_tid = (uintptr_t)tid,
-		/* The parent's own exit signal is used: CLONE_PARENT demands 0 here. */
-		.exit_signal = 0,
-		.cgroup = spawn->cgroup_v2 >= 0 ? (uint64_t)spawn->cgroup_v2 : 0,
-	};
-	pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+	const uint64_t share = shared_namespaces(spawn);
+	int pidfd = -1, born_in = spawn->cgroup_v2;
+	pid_t pid = spawn_clone(clone_flags(share), &pidfd, tid, &born_in);
 	namespaces_ahead = false; /* They are that child's now. */
 	if (pid < 0)
 		return spawn_failed(errno, error);
 	if (pid == 0) {
 		close_fd(&release);
-		settle_child(take_fd(&wait), tid);
+		settle_child(take_fd(&wait), tid, share);
 		return 0;
 	}
 	cleanup_close int owned = pidfd;
-	int result = finish_child(pid, release, spawn, error);
+	int result = finish_child(pid, born_in, release, spawn, error);
 	if (result < 0) {
 		/* Its parent, which is not us, reaps it. */
 		syscall(SYS_pidfd_send_signal, owned, SIGKILL, NULL, 0);

@@ -122,6 +122,9 @@ void engine_close(struct engine *engine);
  * V8 keeps the state of the first call. Hashes of strings and objects stay as in the
  * parent. */
 int engine_after_fork(struct engine *engine, uint64_t heap_bytes, struct error *error);
+/* JavaScript may use BYTES of the stack from here on downwards; then it throws a
+ * RangeError. The thread must have as much, and some more for V8's own functions. */
+void engine_set_stack(struct engine *engine, size_t bytes);
 /* Collects garbage and gives memory back: before forking. */
 void engine_low_memory(struct engine *engine);
 
@@ -208,6 +211,8 @@ engine_value *engine_string_utf16(struct engine *engine, const uint16_t *data, s
 engine_value *engine_string_internalized(struct engine *engine, const char *ascii);
 engine_value *engine_object(struct engine *engine);
 engine_value *engine_array(struct engine *engine, engine_value *const *items, size_t count);
+/* A new private symbol: as a key of properties that reflection and proxies do not see. */
+engine_value *engine_private_symbol(struct engine *engine, engine_value *name);
 /* Function over row INDEX of the natives table. */
 engine_value *engine_function(struct engine *engine, size_t native_index);
 
@@ -307,7 +312,16 @@ engine_value *engine_exception_take(struct engine *engine);
  * not called, `stack` is read as data. */
 char *engine_exception_describe(struct engine *engine, engine_value *exception);
 
+/* Where ERROR (or what Error.captureStackTrace was given) was made: its line of source,
+ * and the column in it, from 0. NULL when that is not known. */
+engine_value *engine_error_place(struct engine *engine, engine_value *error, int *ret_column);
+
 /* ---- promises ---- */
+
+/* A value that V8 carries along: a reaction to a promise runs with what was set when it
+ * was registered. undefined at first. What AsyncLocalStorage is made of. */
+engine_value *engine_async_context(struct engine *engine);
+void engine_set_async_context(struct engine *engine, engine_value *value);
 
 enum engine_promise_state { ENGINE_PENDING, ENGINE_FULFILLED, ENGINE_REJECTED };
 /* A new promise and its resolver, in the current scope. */
@@ -336,7 +350,10 @@ const char *engine_kind(const engine_value *value);
 /* Finds the source of a module. SPECIFIER as written, REFERRER the URL of the module
  * that asks ("" for the entry), TYPE the `type` attribute ("" for none, "json").
  * Sets *ret_url (malloc'ed, unique key of the module), *ret_source (malloc'ed; not
- * asked again for a URL already loaded, then may be NULL) and its length. On failure
+ * asked again for a URL already loaded, then may be NULL) and its length. A module that
+ * is built in has no source but EXPORTS, an object in the current scope: its own
+ * enumerable properties, as they are when it is first evaluated, and the object itself
+ * as `default`, are what it exports. On failure
  * returns a negative errno with the message that the import throws in ERROR, and
  * `code` (a static string such as "ERR_MODULE_NOT_FOUND"). " imported from REFERRER"
  * is added to the message unless it says so already. */
@@ -345,6 +362,7 @@ struct engine_module_source {
 	char *source;
 	size_t length;
 	bool json;
+	engine_value *exports;
 	const char *code;
 };
 typedef int (*engine_module_loader)(void *arg, const char *specifier, const char *referrer,
@@ -386,6 +404,13 @@ engine_value *engine_bytes_take(struct engine *engine, void *data, size_t length
  * lives and JavaScript does not run (it may detach or shrink it). False if VALUE is
  * something else. */
 bool engine_bytes_get(engine_value *value, void **ret_data, size_t *ret_length);
+/* Keeps the memory behind VALUE (as engine_bytes_get takes it) in its place for a thread,
+ * whatever JavaScript does with the ArrayBuffer: transfer it, detach it, drop it. Only
+ * *ret_fixed memory stays accessible: a resizable buffer takes pages away when it shrinks.
+ * Freed on the engine's thread. NULL when VALUE is something else. */
+typedef struct engine_pin engine_pin;
+engine_pin *engine_pin_new(engine_value *value, bool *ret_fixed);
+engine_pin *engine_pin_free(engine_pin *pin); /* takes NULL, returns NULL */
 /* Moves the contents out of an ArrayBuffer, as structuredClone's transfer does. */
 int engine_buffer_detach(struct engine *engine, engine_value *array_buffer);
 

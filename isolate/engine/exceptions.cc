@@ -98,6 +98,17 @@ engine_value *engine_throw(
 	return nullptr;
 }
 
+engine_value *engine_error_place(struct engine *engine, engine_value *error, int *ret_column)
+{
+	v8::Local<v8::Message> message =
+		v8::Exception::CreateMessage(engine->isolate, to_local(error));
+	v8::Local<v8::String> line;
+	if (message.IsEmpty() || !message->GetSourceLine(context_of(engine)).ToLocal(&line))
+		return nullptr;
+	*ret_column = message->GetStartColumn();
+	return from_local(line);
+}
+
 bool engine_exception_pending(struct engine *engine)
 {
 	return engine->pending;

@@ -236,6 +236,13 @@ int engine_after_fork(struct engine *engine, uint64_t heap_bytes, struct error *
 
 /* ---- settings ---- */
 
+void engine_set_stack(struct engine *engine, size_t bytes)
+{
+	const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+	if (bytes < here)
+		engine->isolate->SetStackLimit(here - bytes);
+}
+
 void engine_on_rejection(struct engine *engine, engine_rejection_callback callback, void *arg)
 {
 	engine->rejection_callback = callback;

@@ -10,7 +10,7 @@ struct module_entry {
 	std::string url;
 	v8::Global<v8::Module> module; /* empty when it failed */
 	v8::Global<v8::Value> error;   /* why it failed: the same at every import */
-	v8::Global<v8::Value> json;    /* the value of a JSON module */
+	v8::Global<v8::Value> value;   /* of a JSON module, or exports of a built-in one */
 	bool is_json = false;
 	bool resolved = false; /* REQUESTS is complete */
 	bool visited = false;  /* during one load */
@@ -93,20 +93,26 @@ static void enter(struct engine *engine, module_entry *entry, v8::Local<v8::Modu
 	engine->modules_by_hash.emplace(module->GetIdentityHash(), entry);
 }
 
+/* What evaluating a synthetic module returns. */
+static v8::MaybeLocal<v8::Value> evaluated(struct engine *engine)
+{
+	v8::Local<v8::Promise::Resolver> resolver;
+	if (!v8::Promise::Resolver::New(context_of(engine)).ToLocal(&resolver) ||
+		resolver->Resolve(context_of(engine), v8::Undefined(engine->isolate)).IsNothing())
+		return {};
+	return resolver->GetPromise();
+}
+
 static v8::MaybeLocal<v8::Value> set_json(v8::Local<v8::Context>, v8::Local<v8::Module> module)
 {
 	struct engine *engine = engine_current;
 	v8::Isolate *isolate = engine->isolate;
 	module_entry *entry = modules_find(engine, module);
 	if (module->SetSyntheticModuleExport(
-			  isolate, string_of(engine, "default"), entry->json.Get(isolate))
+			  isolate, string_of(engine, "default"), entry->value.Get(isolate))
 			.IsNothing())
 		return {};
-	v8::Local<v8::Promise::Resolver> resolver;
-	if (!v8::Promise::Resolver::New(context_of(engine)).ToLocal(&resolver) ||
-		resolver->Resolve(context_of(engine), v8::Undefined(isolate)).IsNothing())
-		return {};
-	return resolver->GetPromise();
+	return evaluated(engine);
 }
 
 /* Takes the source out of SOURCE. */
@@ -142,7 +148,7 @@ static int make_json(
 			entry->url.c_str(), why.c_str());
 		return -ECANCELED;
 	}
-	entry->json.Reset(isolate, value);
+	entry->value.Reset(isolate, value);
 	const v8::Local<v8::String> names[] = {string_of(engine, "default")};
 	enter(engine, entry,
 		v8::Module::CreateSyntheticModule(isolate, string_of(engine, entry->url.c_str()),
@@ -150,6 +156,72 @@ static int make_json(
 	entry->resolved = true;
 	return 0;
 }
+
+/* ---- modules that are built in ---- */
+
+/* Own enumerable names: strings without indices. */
+static v8::MaybeLocal<v8::Array> export_names(struct engine *engine, v8::Local<v8::Object> exports)
+{
+	return exports->GetOwnPropertyNames(context_of(engine),
+		static_cast<v8::PropertyFilter>(v8::ONLY_ENUMERABLE | v8::SKIP_SYMBOLS),
+		v8::KeyConversionMode::kConvertToString);
+}
+
+static v8::MaybeLocal<v8::Value> set_exports(v8::Local<v8::Context>, v8::Local<v8::Module> module)
+{
+	struct engine *engine = engine_current;
+	v8::Isolate *isolate = engine->isolate;
+	v8::Local<v8::Context> context = context_of(engine);
+	v8::Local<v8::Object> exports =
+		modules_find(engine, module)->value.Get(isolate).As<v8::Object>();
+	v8::Local<v8::String> default_name = string_of(engine, "default");
+	v8::Local<v8::Array> names;
+	if (module->SetSyntheticModuleExport(isolate, default_name, exports).IsNothing() ||
+		!export_names(engine, exports).ToLocal(&names))
+		return {};
+	for (uint32_t i = 0; i < names->Length(); i++) {
+		v8::Local<v8::Value> name, value;
+		if (!names->Get(context, i).ToLocal(&name) ||
+			!exports->Get(context, name).ToLocal(&value))
+			return {};
+		/* A name that the program added after the module was linked is not an
+		 * export. */
+		v8::TryCatch try_catch(isolate);
+		if (!name->StrictEquals(default_name))
+			ignore(module->SetSyntheticModuleExport(
+				isolate, name.As<v8::String>(), value));
+	}
+	return evaluated(engine);
+}
+
+static int make_builtin(
+	struct engine *engine, module_entry *entry, const struct engine_module_source *source)
+{
+	v8::Isolate *isolate = engine->isolate;
+	v8::TryCatch try_catch(isolate);
+	v8::Local<v8::Object> exports = to_local<v8::Object>(source->exports);
+	v8::Local<v8::String> default_name = string_of(engine, "default");
+	v8::Local<v8::Array> names;
+	if (!export_names(engine, exports).ToLocal(&names))
+		return exceptions_keep(engine, try_catch);
+	std::vector<v8::Local<v8::String>> list = {default_name};
+	for (uint32_t i = 0; i < names->Length(); i++) {
+		v8::Local<v8::Value> name;
+		if (!names->Get(context_of(engine), i).ToLocal(&name))
+			return exceptions_keep(engine, try_catch);
+		if (!name->StrictEquals(default_name))
+			list.push_back(name.As<v8::String>());
+	}
+	entry->value.Reset(isolate, exports);
+	enter(engine, entry,
+		v8::Module::CreateSyntheticModule(isolate, string_of(engine, entry->url.c_str()),
+			v8::MemorySpan<const v8::Local<v8::String>>(list.data(), list.size()),
+			set_exports));
+	entry->resolved = true;
+	return 0;
+}
+
+/* ---- modules of JavaScript ---- */
 
 static v8::MaybeLocal<v8::Module> compile_text(
 	struct engine *engine, const std::string &url, v8::Local<v8::String> text)
@@ -214,15 +286,16 @@ static module_entry *enter_source(struct engine *engine, struct engine_module_so
 		engine_throw_value(engine, from_local(found->second->error.Get(engine->isolate)));
 		return nullptr;
 	}
-	if (!source->source) {
+	if (!source->source && !source->exports) {
 		throw_not_found(engine, source->code, "", specifier, referrer);
 		return nullptr;
 	}
 	module_entry *entry = new module_entry();
 	entry->url = source->url;
 	entry->is_json = source->json;
-	int result = source->json ? make_json(engine, entry, source)
-				  : make_script(engine, entry, source);
+	int result = source->exports ? make_builtin(engine, entry, source)
+		     : source->json  ? make_json(engine, entry, source)
+				     : make_script(engine, entry, source);
 	if (result == -ETIMEDOUT) {
 		delete entry;
 		return nullptr;

@@ -1,6 +1,16 @@
 /* Promises, and what an inspector sees inside of objects. */
 #include "isolate/engine/internal.h"
 
+engine_value *engine_async_context(struct engine *engine)
+{
+	return from_local(engine->isolate->GetContinuationPreservedEmbedderData());
+}
+
+void engine_set_async_context(struct engine *engine, engine_value *value)
+{
+	engine->isolate->SetContinuationPreservedEmbedderData(to_local(value));
+}
+
 engine_value *engine_promise_new(struct engine *engine, engine_value **ret_resolver)
 {
 	v8::TryCatch try_catch(engine->isolate);

@@ -59,6 +59,14 @@ engine_ref *engine_ref_free(engine_ref *ref)
 
 /* ---- making ---- */
 
+engine_value *engine_private_symbol(struct engine *engine, engine_value *name)
+{
+	/* A private symbol is a symbol to V8, which says so in no type. */
+	v8::Local<v8::Private> symbol =
+		v8::Private::New(engine->isolate, to_local<v8::String>(name));
+	return from_local(std::bit_cast<v8::Local<v8::Value>>(symbol));
+}
+
 engine_value *engine_undefined(struct engine *engine)
 {
 	return from_local(v8::Undefined(engine->isolate));

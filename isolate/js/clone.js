@@ -65,6 +65,7 @@ import {
 import { viewBuffer, viewByteLength, viewByteOffset } from './bytes.js';
 import { DOMException, isDOMException } from './errors.js';
 import { native } from './native.js';
+import { untransferable } from './untransferable.js';
 import { isObject, isPlatformObject, requireArguments, toDictionary, toSequence } from './webidl.js';
 
 const { kind } = native;
@@ -361,7 +362,7 @@ function makeTwins(transfer) {
 	const twins = new SafeMap();
 	for (let i = 0; i < transfer.length; i++) {
 		const item = transfer[i];
-		if (kind(item) !== 'ArrayBuffer')
+		if (kind(item) !== 'ArrayBuffer' || item[untransferable] === true)
 			throw new DOMException('Value not transferable', 'DataCloneError');
 		if (twins.has(item))
 			throw new DOMException('An ArrayBuffer is in the transfer list twice', 'DataCloneError');

@@ -32,7 +32,7 @@ import {
 import { typedArrayName } from './bytes.js';
 import { formatWithOptions, getStringWidth, inspect, previewEntries } from './inspect.js';
 import { native } from './native.js';
-import { process } from './process.js';
+import { process } from './node/process_object.js';
 import { invalidArgumentType } from './validate.js';
 import { defineTag } from './webidl.js';
 

@@ -426,6 +426,17 @@ export function dispatch(target, event) {
 	return !state.canceled;
 }
 
+export { isTarget as isEventTarget };
+
+// The callbacks of TARGET for events of TYPE.
+export function listenersOfType(target, type) {
+	const list = listenersOf(target)?.get(type) ?? [];
+	const callbacks = [];
+	for (let i = 0; i < list.length; i++)
+		ArrayPrototypePush(callbacks, list[i].handler?.callback ?? list[i].callback);
+	return callbacks;
+}
+
 export function hasListeners(target, type) {
 	return listenersOf(target)?.get(type) !== undefined;
 }

@@ -1,6 +1,6 @@
 // Request and Response (fetch standard, sections 5.3 to 5.5). A server has no origin, no
 // cookies of its own and no cache: what concerns those is kept and shown, and not acted
-// on. fetch() itself comes with outgoing connections.
+// on. fetch() itself is fetch_client.js.
 
 import {
 	JSONStringify,
@@ -61,6 +61,7 @@ class Settings {
 	referrerPolicy = '';
 	integrity = '';
 	keepalive = false;
+	unix = ''; // an extension: the path of the socket that the server listens on
 }
 const defaults = new Settings();
 
@@ -74,6 +75,7 @@ function copySettings(settings) {
 	copy.referrerPolicy = settings.referrerPolicy;
 	copy.integrity = settings.integrity;
 	copy.keepalive = settings.keepalive;
+	copy.unix = settings.unix;
 	return copy;
 }
 
@@ -190,6 +192,7 @@ function readInit(init) {
 			throw new TypeError('Request constructor: signal is not an AbortSignal');
 		return value;
 	});
+	read('unix', toUSVString);
 	read('window', same);
 	return any ? given : undefined;
 }
@@ -221,6 +224,7 @@ function applySettings(state, given) {
 	if (given.redirect !== undefined) settings.redirect = given.redirect;
 	if (given.integrity !== undefined) settings.integrity = given.integrity;
 	if (given.keepalive !== undefined) settings.keepalive = given.keepalive;
+	if (given.unix !== undefined) settings.unix = given.unix;
 }
 
 function applyInit(state, given, inputBody) {
@@ -374,7 +378,7 @@ installBody(
 );
 defineInterface(Request, 'Request');
 
-export { isRequest };
+export { isRequest, stateOfRequest };
 
 export function wrapRequest(state) {
 	return new Request(internalToken, state);
@@ -391,6 +395,8 @@ export class ResponseState {
 		this.headers = undefined; // Headers, once asked for
 		this.guard = MUTABLE;
 		this.type = 'default';
+		this.href = ''; // where it came from
+		this.redirected = false;
 	}
 	headerList() {
 		if (this.list === undefined) {
@@ -487,10 +493,10 @@ export class Response {
 		return #state in this ? this.#state.type : illegalInvocation();
 	}
 	get url() {
-		return #state in this ? '' : illegalInvocation();
+		return #state in this ? this.#state.href : illegalInvocation();
 	}
 	get redirected() {
-		return #state in this ? false : illegalInvocation();
+		return #state in this ? this.#state.redirected : illegalInvocation();
 	}
 	get status() {
 		return #state in this ? this.#state.status : illegalInvocation();
@@ -519,6 +525,8 @@ export class Response {
 		const state = new ResponseState(clone, source.status, source.statusText, list);
 		state.type = source.type;
 		state.guard = source.guard;
+		state.href = source.href;
+		state.redirected = source.redirected;
 		return new Response(internalToken, state);
 	}
 	[inspectCustom](depth, options, inspect) {
@@ -542,3 +550,7 @@ ObjectDefineProperty(Response, 'length', { __proto__: null, value: 0, configurab
 defineInterface(Response, 'Response');
 
 export { isResponse, stateOfResponse };
+
+export function wrapResponse(state) {
+	return new Response(internalToken, state);
+}

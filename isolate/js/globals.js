@@ -126,7 +126,7 @@ function defineAttribute(name, value, replaceable) {
 
 const settled = hidePromise(PromiseResolve(undefined));
 
-function queueMicrotask(callback) {
+export function queueMicrotask(callback) {
 	requireArguments(arguments.length, 1, 'queueMicrotask');
 	requireFunction(callback, 'callback');
 	PromisePrototypeThen(settled, () => {

@@ -10,11 +10,11 @@ import { registerCloneable } from './clone.js';
 import { resetConsole } from './console.js';
 import { forgetRandomness } from './crypto.js';
 import { Request, Response } from './fetch.js';
+import { fetch } from './fetch_client.js';
 import { FormData } from './formdata.js';
 import { defineClasses, defineFunctions, defineWebGlobals } from './globals.js';
 import { Headers } from './headers.js';
 import { startClock } from './performance.js';
-import { process } from './process.js';
 import './server.js';
 import {
 	clearImmediate,
@@ -25,13 +25,26 @@ import {
 	setTimeout,
 } from './timers.js';
 import './warm.js';
+// Node's modules come last: what every worker writes to then lies close together.
+import { process } from './process.js';
+import { Buffer } from './node/basics.js';
+import './node/index.js';
+import { restoreNames } from './node/names.js';
+import { eachBuiltin } from './node/registry.js';
 
 defineWebGlobals();
-defineClasses({ Blob, File, FormData, Headers, process, Request, Response });
+defineClasses({ Blob, Buffer, File, FormData, Headers, process, Request, Response });
+Object.defineProperty(globalThis, 'global', {
+	__proto__: null,
+	value: globalThis,
+	writable: true,
+	configurable: true,
+});
 defineFunctions({
 	clearImmediate,
 	clearInterval,
 	clearTimeout,
+	fetch,
 	setImmediate,
 	setInterval,
 	setTimeout,
@@ -42,6 +55,8 @@ registerCloneable(isBlob, (blob) =>
 		? makeFile(blobBytes(blob), blob.name, blob.type, blob.lastModified)
 		: makeBlob(blobBytes(blob), blob.type),
 );
+
+eachBuiltin(restoreNames);
 
 // In a new worker, before anything of the tenant runs.
 hooks.afterFork = () => {

@@ -1,120 +1,52 @@
-// The `process` object: the part that scripts need.
+// The `process` object: what scripts need of it.
 
 import { hooks } from './hooks.js';
+import { native } from './native.js';
+import { EventEmitter } from './node/events.js';
+import debuglog from './node/upstream/internal/util/debuglog.js';
+import { codes } from './node/errors.js';
+import { process, ProcessPrototype } from './node/process_object.js';
+import { registerBuiltin, builtinModule } from './node/registry.js';
+import { getStdin, stderr, stdout } from './node/stdio.js';
+import { validateFunction, validateObject, validateString } from './node/validators.js';
+import {
+	Error,
+	ErrorCaptureStackTrace,
+	NumberIsInteger,
+	ObjectDefineProperty,
+	ObjectKeys,
+	ObjectSetPrototypeOf,
+	Proxy,
+	ReflectApply,
+	String,
+	StringPrototypeIndexOf,
+	StringPrototypeSlice,
+	SymbolToStringTag,
+	TypeError,
+} from './primordials.js';
 import { enqueueTick } from './ticks.js';
 import { onUncaught } from './uncaught.js';
-import { invalidArgumentType, nodeError, requireFunction, requireString } from './validate.js';
+import { invalidArgumentType, nodeError } from './validate.js';
 
-const { apply: ReflectApply, ownKeys: ReflectOwnKeys } = Reflect;
-const { create: ObjectCreate, defineProperty: ObjectDefineProperty, freeze: ObjectFreeze } = Object;
-const { isInteger: NumberIsInteger } = Number;
-const StringConstructor = String;
-const stringIndexOf = Function.prototype.call.bind(String.prototype.indexOf);
-const stringSlice = Function.prototype.call.bind(String.prototype.slice);
-const arraySlice = Function.prototype.call.bind(Array.prototype.slice);
+export { process };
 
-// ---- a small event emitter, with the semantics of node:events ----
-
-class Emitter {
-	#listeners = ObjectCreate(null);
-
-	#add(name, listener, once, first) {
-		requireFunction(listener, 'listener');
-		const old = this.#listeners[name] ?? [];
-		const entry = { listener, once };
-		this.#listeners[name] = first ? [entry, ...old] : [...old, entry];
-		return this;
-	}
-	on(name, listener) {
-		return this.#add(name, listener, false, false);
-	}
-	once(name, listener) {
-		return this.#add(name, listener, true, false);
-	}
-	prependListener(name, listener) {
-		return this.#add(name, listener, false, true);
-	}
-	off(name, listener) {
-		const old = this.#listeners[name] ?? [];
-		for (let i = old.length - 1; i >= 0; i--) {
-			if (old[i].listener !== listener) continue;
-			this.#listeners[name] = [...arraySlice(old, 0, i), ...arraySlice(old, i + 1)];
-			break;
-		}
-		return this;
-	}
-	removeAllListeners(name) {
-		if (name === undefined) this.#listeners = ObjectCreate(null);
-		else delete this.#listeners[name];
-		return this;
-	}
-	listenerCount(name) {
-		return this.#listeners[name]?.length ?? 0;
-	}
-	listeners(name) {
-		const found = [];
-		const entries = this.#listeners[name] ?? [];
-		for (let i = 0; i < entries.length; i++) found[i] = entries[i].listener;
-		return found;
-	}
-	eventNames() {
-		return ReflectOwnKeys(this.#listeners);
-	}
-	emit(name, ...args) {
-		const entries = this.#listeners[name];
-		if (entries === undefined || entries.length === 0) return false;
-		for (let i = 0; i < entries.length; i++) {
-			if (entries[i].once) this.off(name, entries[i].listener);
-			ReflectApply(entries[i].listener, this, args);
-		}
-		return true;
-	}
-}
-const alias = { addListener: Emitter.prototype.on, removeListener: Emitter.prototype.off };
-for (const name of ['addListener', 'removeListener'])
-	ObjectDefineProperty(Emitter.prototype, name, {
-		value: alias[name],
-		writable: true,
-		configurable: true,
-	});
-
-// ---- output ----
-
-class StdioStream extends Emitter {
-	constructor(fd) {
-		super();
-		this.fd = fd;
-		this.isTTY = false;
-		this.writable = true;
-	}
-	write(chunk, encoding, callback) {
-		if (typeof encoding === 'function') callback = encoding;
-		if (typeof chunk !== 'string' && !ArrayBuffer.isView(chunk))
-			throw invalidArgumentType(
-				'chunk',
-				'of type string or an instance of Buffer, TypedArray, or DataView',
-				chunk,
-			);
-		native.writeStdio(this.fd === 2 ? 2 : 1, chunk);
-		if (typeof callback === 'function') enqueueTick(callback, []);
-		return true;
-	}
-	end(chunk, encoding, callback) {
-		if (chunk !== undefined && typeof chunk !== 'function') this.write(chunk, encoding);
-		const done = typeof chunk === 'function' ? chunk : callback ?? encoding;
-		if (typeof done === 'function') enqueueTick(done, []);
-		return this;
-	}
-}
+ObjectSetPrototypeOf(ProcessPrototype, EventEmitter.prototype);
+ObjectDefineProperty(ProcessPrototype, SymbolToStringTag, {
+	__proto__: null,
+	value: 'process',
+	configurable: true,
+});
+ReflectApply(EventEmitter, process, []);
 
 // ---- environment: strings only, as in Node ----
 
 function parseEnvironment(entries) {
 	const values = {};
 	for (let i = 0; i < entries.length; i++) {
-		const at = stringIndexOf(entries[i], '=');
-		ObjectDefineProperty(values, stringSlice(entries[i], 0, at), {
-			value: stringSlice(entries[i], at + 1),
+		const at = StringPrototypeIndexOf(entries[i], '=');
+		ObjectDefineProperty(values, StringPrototypeSlice(entries[i], 0, at), {
+			__proto__: null,
+			value: StringPrototypeSlice(entries[i], at + 1),
 			writable: true,
 			enumerable: true,
 			configurable: true,
@@ -125,6 +57,7 @@ function parseEnvironment(entries) {
 
 function makeEnvironment(values) {
 	return new Proxy(values, {
+		__proto__: null,
 		set(target, name, value) {
 			if (typeof name === 'symbol' || typeof value === 'symbol')
 				throw new TypeError('Cannot convert a Symbol value to a string');
@@ -138,23 +71,24 @@ function makeEnvironment(values) {
 					'ERR_INVALID_OBJECT_DEFINE_PROPERTY',
 					"'process.env' does not accept an accessor(getter/setter) descriptor",
 				);
-			return ObjectDefineProperty(target, name, {
+			ObjectDefineProperty(target, name, {
+				__proto__: null,
 				value: `${descriptor.value}`,
 				writable: true,
 				enumerable: true,
 				configurable: true,
-			}) === target;
+			});
+			return true;
 		},
 	});
 }
 
-// ---- process ----
+// ---- the end ----
 
 function toExitCode(value) {
 	if (value === undefined || value === null) return undefined;
 	const number = typeof value === 'string' && value !== '' ? +value : value;
-	if (!NumberIsInteger(number))
-		throw invalidArgumentType('code', 'of type number', value);
+	if (!NumberIsInteger(number)) throw invalidArgumentType('code', 'of type number', value);
 	return number;
 }
 
@@ -171,10 +105,12 @@ function exit(code) {
 	native.exit(exitCode ?? 0);
 }
 
+// ---- time and memory ----
+
 function hrtime(previous) {
 	const now = native.hrtimeBigint();
-	const seconds = +StringConstructor(now / 1000000000n);
-	const nanoseconds = +StringConstructor(now % 1000000000n);
+	const seconds = +String(now / 1000000000n);
+	const nanoseconds = +String(now % 1000000000n);
 	if (previous === undefined) return [seconds, nanoseconds];
 	let s = seconds - previous[0];
 	let n = nanoseconds - previous[1];
@@ -196,79 +132,138 @@ memoryUsage.rss = function rss() {
 	return native.memoryUsage()[0];
 };
 
-const NODE_VERSION = '24.0.0'; // of Node's API that this library follows
-const own = native.version();
+// ---- warnings ----
 
-class Process extends Emitter {
-	title = 'tenantd';
-	version = `v${NODE_VERSION}`;
-	versions = ObjectFreeze({ node: NODE_VERSION, tenantd: own[0], v8: own[1], uv: own[2] });
-	arch = 'x64';
-	platform = 'linux';
-	release = { name: 'node' };
-	pid = 1;
-	ppid = 0;
-	execPath = '/tenantd';
-	execArgv = [];
-	argv0 = 'tenantd';
-	argv = ['/tenantd'];
-	env = makeEnvironment({});
-	stdout = new StdioStream(1);
-	stderr = new StdioStream(2);
-	hrtime = hrtime;
-	memoryUsage = memoryUsage;
-	exit = exit;
+function makeWarning(warning, type, code, constructor, detail) {
+	if (typeof warning !== 'string') return warning;
+	const error = new Error(warning);
+	error.name = type;
+	if (code !== undefined) error.code = code;
+	if (detail !== undefined) error.detail = detail;
+	ErrorCaptureStackTrace(error, constructor ?? emitWarning);
+	return error;
+}
 
-	get exitCode() {
-		return exitCode;
+function printWarning(warning) {
+	const code = warning.code ? `[${warning.code}] ` : '';
+	const detail = typeof warning.detail === 'string' ? `\n${warning.detail}` : '';
+	const text = `${warning.name}: ${warning.message}`;
+	native.writeStdio(2, `(tenantd) ${code}${text}${detail}\n`);
+}
+
+function deliverWarning(warning) {
+	const deprecation = warning.name === 'DeprecationWarning';
+	if (deprecation && process.throwDeprecation) throw warning;
+	if (!process.emit('warning', warning)) printWarning(warning);
+}
+
+function emitWarning(warning, type, code, constructor) {
+	let detail;
+	if (typeof type === 'object' && type !== null) {
+		({ ctor: constructor, code, detail, type } = type);
+		if (typeof detail !== 'string') detail = undefined;
+	} else if (typeof type === 'function') {
+		constructor = type;
+		type = code = undefined;
 	}
-	set exitCode(value) {
-		exitCode = toExitCode(value);
+	if (type !== undefined) validateString(type, 'type');
+	if (typeof code === 'function') {
+		constructor = code;
+		code = undefined;
 	}
-	nextTick(callback, ...args) {
-		requireFunction(callback, 'callback');
-		if (!exiting) enqueueTick(callback, args);
-	}
-	cwd() {
-		return '/app';
-	}
-	uptime() {
-		return (native.hrtime() - startedAt) / 1000;
-	}
+	if (code !== undefined) validateString(code, 'code');
+	if (typeof warning !== 'string' && !Error.isError(warning))
+		throw new codes.ERR_INVALID_ARG_TYPE('warning', ['Error', 'string'], warning);
+	const made = makeWarning(warning, type || 'Warning', code, constructor, detail);
+	if (made.name === 'DeprecationWarning' && process.noDeprecation) return;
+	enqueueTick(deliverWarning, [made]);
+}
+
+// ---- the rest ----
+
+const members = {
+	pid: 1,
+	ppid: 0,
+	execPath: '/tenantd',
+	execArgv: [],
+	argv0: 'tenantd',
+	argv: ['/tenantd'],
+	env: makeEnvironment({}),
+	config: { target_defaults: {}, variables: {} },
+	stdout,
+	stderr,
 	cpuUsage(previous) {
 		const [user, system] = native.cpuUsage();
 		if (previous === undefined) return { user, system };
+		validateObject(previous, 'prevValue');
 		return { user: user - previous.user, system: system - previous.system };
-	}
-	emitWarning(warning, type) {
-		const name = (typeof type === 'object' ? type?.type : type) ?? 'Warning';
-		const error = typeof warning === 'string' ? new Error(warning) : warning;
-		if (typeof warning === 'string') error.name = name;
-		enqueueTick(() => {
-			if (!process.emit('warning', error))
-				native.writeStdio(2, `(tenantd) ${error.name}: ${error.message}\n`);
-		}, []);
-	}
+	},
+	cwd() {
+		return native.fsFolder();
+	},
+	constrainedMemory() {
+		return native.limits()[0];
+	},
+	emitWarning,
+	exit,
+	getBuiltinModule(id) {
+		validateString(id, 'id');
+		return builtinModule(id);
+	},
+	getegid: () => native.limits()[1],
+	geteuid: () => native.limits()[1],
+	getgid: () => native.limits()[1],
+	getuid: () => native.limits()[1],
+	hrtime,
+	memoryUsage,
+	nextTick(callback, ...args) {
+		validateFunction(callback, 'callback');
+		if (!exiting) enqueueTick(callback, args);
+	},
 	umask() {
 		return 0o77;
-	}
+	},
+	uptime() {
+		return (native.hrtime() - startedAt) / 1000;
+	},
+};
+const names = ObjectKeys(members);
+for (let i = 0; i < names.length; i++) process[names[i]] = members[names[i]];
+
+function defineAccessor(name, get, set) {
+	ObjectDefineProperty(process, name, {
+		__proto__: null,
+		get,
+		set,
+		enumerable: true,
+		configurable: true,
+	});
 }
-ObjectDefineProperty(Process.prototype, Symbol.toStringTag, {
-	value: 'process',
-	configurable: true,
+defineAccessor(
+	'exitCode',
+	() => exitCode,
+	(value) => {
+		exitCode = toExitCode(value);
+	},
+);
+defineAccessor('stdin', getStdin, undefined);
+
+registerBuiltin('process', () => process);
+
+// Whether the program took it.
+onUncaught('processEmit', (name, error, ...more) => {
+	if (name === 'uncaughtException') process.emit('uncaughtExceptionMonitor', error, ...more);
+	return process.emit(name, error, ...more);
 });
-
-export const process = new Process();
-
-onUncaught('processEmit', (name, ...args) => process.emit(name, ...args));
 
 // Called in the worker when START is known. Returns the `env` of a handler's fetch.
 hooks.startProcess = () => {
-	const [entry, args, environment] = native.startInfo();
+	const [entry, args, environment, root] = native.startInfo();
 	startedAt = native.hrtime();
-	process.argv = ['/tenantd', `/app/${entry}`];
+	process.argv = ['/tenantd', `${root}/${entry}`];
 	for (let i = 0; i < args.length; i++) process.argv[i + 2] = args[i];
 	process.env = makeEnvironment(parseEnvironment(environment));
+	if (process.env.NODE_DEBUG) debuglog.initializeDebugEnv(process.env.NODE_DEBUG);
 	return parseEnvironment(environment);
 };
 

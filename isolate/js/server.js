@@ -8,6 +8,7 @@
 import {
 	ArrayBuffer,
 	Int32Array,
+	ObjectFreeze,
 	PromisePrototypeThen,
 	PromiseResolve,
 	PromiseWithResolvers,
@@ -44,10 +45,10 @@ const {
 
 const methods = native.httpMethods();
 
-// What onRequest is told beside the head: slot, generation, meta; and the bits of meta. The
-// order of isolate/http_exchange.c. The buffer must not be on V8's heap, where it could
-// move: not `new Int32Array(3)`.
-const frame = new Int32Array(new ArrayBuffer(12));
+// What onRequest is told beside the head: slot, generation, meta, listener; and the bits of
+// meta. The order of isolate/http_exchange.c. The buffer must not be on V8's heap, where it
+// could move: not `new Int32Array(4)`.
+const frame = new Int32Array(new ArrayBuffer(16));
 const META_METHOD = 63;
 const META_HAS_BODY = 1 << 6;
 const META_URL_SHIFT = 9;
@@ -101,6 +102,7 @@ class Exchange extends RequestState {
 		this.slot = frame[0];
 		this.generation = frame[1];
 		this.meta = meta;
+		this.listener = frame[3];
 		this.head = head;
 		this.aborted = undefined; // the reason, once it is
 		this.waiting = undefined; // { kind, resolve, reject } of whoever waits for the body
@@ -210,11 +212,29 @@ class Exchange extends RequestState {
 
 // ---- ctx ----
 
+// What ctx.listener shows, made when a program first asks.
+let listeners;
+function listenerAt(index) {
+	if (listeners === undefined) {
+		listeners = native.netListeners();
+		for (let i = 0; i < listeners.length; i++) {
+			const name = listeners[i][0];
+			const address = listeners[i][1];
+			listeners[i] = ObjectFreeze({ __proto__: null, name, address });
+		}
+	}
+	return listeners[index];
+}
+
 class ExecutionContext {
 	#exchange;
 
 	constructor(exchange) {
 		this.#exchange = exchange;
+	}
+	// { name, address } of the entry of net.listen that the client connected to.
+	get listener() {
+		return #exchange in this ? listenerAt(this.#exchange.listener) : illegalInvocation();
 	}
 	// The worker lives until PROMISE settles, at most until its grace time is over.
 	waitUntil(promise) {
@@ -508,12 +528,15 @@ hooks.onAbort = (slot, reason) => {
 	exchange?.abort(reason);
 };
 
-// HANDLER: the default export; ENV: the tenant's environment.
-hooks.startServer = (given, env) => {
-	if (!isObject(given) || typeof given.fetch !== 'function')
+// GIVEN: the default export; ENV: the tenant's environment; NEEDED: whether some listener is
+// there for HTTP, because the program did not take it over with node:net.
+hooks.startServer = (given, env, needed) => {
+	if (!isObject(given) || typeof given.fetch !== 'function') {
+		if (!needed) return;
 		throw new TypeError(
 			'the default export has no fetch function: export default { fetch(request, env, ctx) { … } }',
 		);
+	}
 	handler = given;
 	environment = env ?? {};
 };

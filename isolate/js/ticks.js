@@ -1,6 +1,7 @@
 // process.nextTick, and what happens between two callbacks: ticks, then microtasks,
 // until both are empty, then the rejections that nobody handled. Node's order.
 
+import { currentContext, enterContext, tickFlags } from './async_context.js';
 import { hooks } from './hooks.js';
 import { reportException, warnHandledLate } from './uncaught.js';
 
@@ -11,15 +12,13 @@ const mapDelete = Function.prototype.call.bind(Map.prototype.delete);
 const weakMapGet = Function.prototype.call.bind(WeakMap.prototype.get);
 const weakMapSet = Function.prototype.call.bind(WeakMap.prototype.set);
 
-// Shared with C (isolate/runtime.c): [callbacks wait, rejections wait].
-const tickFlags = new Int32Array(new ArrayBuffer(8));
-
 let queue = [];
 let head = 0;
 
 export function enqueueTick(callback, args) {
 	queue[queue.length] = callback;
 	queue[queue.length] = args;
+	queue[queue.length] = currentContext();
 	tickFlags[0] = 1;
 }
 
@@ -27,14 +26,17 @@ function runCallbacks() {
 	while (head < queue.length) {
 		const callback = queue[head];
 		const args = queue[head + 1];
-		queue[head] = queue[head + 1] = undefined;
-		head += 2;
+		const context = queue[head + 2];
+		queue[head] = queue[head + 1] = queue[head + 2] = undefined;
+		head += 3;
 		if (head === queue.length) {
 			queue.length = 0;
 			head = 0;
 		}
+		enterContext(context);
 		ReflectApply(callback, undefined, args);
 	}
+	enterContext(undefined);
 	tickFlags[0] = 0;
 }
 

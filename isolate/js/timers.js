@@ -1,6 +1,7 @@
 // setTimeout, setInterval, setImmediate as Node has them: the order of Node's event
 // loop, objects with ref/unref/refresh, one native timer for all.
 
+import { currentContext, enterContext } from './async_context.js';
 import { hooks } from './hooks.js';
 import { requireFunction } from './validate.js';
 import { runTicks } from './ticks.js';
@@ -168,6 +169,7 @@ function start(callback, delay, args, repeats) {
 		cleared: false,
 		id: undefined,
 		object: undefined,
+		context: currentContext(),
 	};
 	insert(state, native.loopNow());
 	return state;
@@ -209,7 +211,9 @@ function fire(state, now) {
 	const { object } = state;
 	if (state.repeats) insert(state, now);
 	else if (state.id !== undefined) mapDelete(timersById, state.id);
+	enterContext(state.context);
 	ReflectApply(state.callback, object, state.args);
+	enterContext(undefined);
 }
 
 // Called when the native timer fires, and again when a callback threw. As in Node,
@@ -289,7 +293,14 @@ function dropImmediate(state) {
 
 export function setImmediate(callback, ...args) {
 	requireFunction(callback, 'callback');
-	const state = { callback, args, done: false, referenced: true, object: undefined };
+	const state = {
+		callback,
+		args,
+		done: false,
+		referenced: true,
+		object: undefined,
+		context: currentContext(),
+	};
 	immediates[immediates.length] = state;
 	immediatesReferenced++;
 	updateImmediates();
@@ -312,7 +323,9 @@ function runImmediates() {
 			const state = batch[next++];
 			if (state.done) continue;
 			dropImmediate(state);
+			enterContext(state.context);
 			ReflectApply(state.callback, state.object, state.args);
+			enterContext(undefined);
 			runTicks();
 		}
 	} finally {

@@ -12,9 +12,11 @@ import shutil
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -402,6 +404,99 @@ def bench_memory(peers, results):
     results["memory_per_tenant_kb"] = memory
 
 
+# ---- calls out of the program ----
+
+CALLS = """
+(async () => {
+const { readFile } = process.getBuiltinModule('node:fs/promises');
+const timed = async (count, call) => {
+	const start = performance.now();
+	for (let i = 0; i < count; i++) await call();
+	return ((performance.now() - start) * 1000) / count;
+};
+const file = async () => (await readFile(FILE)).length;
+const http = async () => (await (await fetch(SERVER)).text()).length;
+if ((await file()) !== 1024 || (await http()) !== 11) throw new Error('wrong answers');
+await timed(COUNT, file);
+await timed(COUNT, http);
+console.log(JSON.stringify({ file_read_us: await timed(COUNT, file), fetch_us: await timed(COUNT, http) }));
+})();
+"""
+
+
+def connect_for(channel):
+    """What tenantd-egress is for confined workers, for the unconfined one (common/egress.h)."""
+    while message := channel.recv(65536):
+        kind, number, port = struct.unpack_from("=IIH", message)
+        if kind != 5:
+            continue
+        with socket.create_connection((message[16:].decode(), port)) as connection:
+            connection.setblocking(False)
+            socket.send_fds(channel, [struct.pack("=IIHH16s", 10, number, port, 2, bytes(16))],
+                            [connection.fileno()])
+
+
+def run_unconfined(script):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    thread = threading.Thread(target=connect_for, args=(ours,))
+    thread.start()
+    command = [os.path.join(BUILD, "fetch_host"), "--egress", str(theirs.fileno()),
+               os.path.join(BUILD, "library.snapshot"), script]
+    out = subprocess.run(command, capture_output=True, text=True, preexec_fn=pin(SERVER_CORE),
+                         pass_fds=[theirs.fileno()])
+    theirs.close()
+    thread.join()
+    return out
+
+
+def run_calls(name, daemon, script, policy):
+    if name == "tenantd":
+        out = daemon.ctl("run", script, "--policy", policy, check=False)
+    elif name == "unconfined":
+        out = run_unconfined(script)
+    else:
+        how = {"deno": ["run", "--allow-net", "--allow-read", "--no-prompt"]}.get(name, [])
+        out = subprocess.run([os.path.join(PEERS, PATHS[name]), *how, script],
+                             capture_output=True, text=True, preexec_fn=pin(SERVER_CORE))
+    if out.returncode != 0:
+        raise RuntimeError(f"{name}: {out.stdout}{out.stderr}")
+    return json.loads(out.stdout)
+
+
+def bench_calls(peers, results):
+    names = ["tenantd", "unconfined", *(name for name in peers if name != "workerd")]
+    samples = {metric: {name: [] for name in names} for metric in ("file_read_us", "fetch_us")}
+    folder = tempfile.mkdtemp(prefix="tenantd-bench-")
+    server = subprocess.Popen([os.path.join(BUILD, "http_host"), "--floor"], text=True,
+                              stdout=subprocess.PIPE, preexec_fn=pin(CLIENT_CORE))
+    port = int(server.stdout.readline().split()[1])
+    paths = {name: os.path.join(folder, name) for name in ("data", "calls.js", "policy.json")}
+    with open(paths["data"], "w") as file:
+        file.write("x" * 1024)
+    with open(paths["calls.js"], "w") as file:
+        file.write(f"const FILE = '{paths['data']}', SERVER = 'http://127.0.0.1:{port}/', "
+                   f"COUNT = {1000 if QUICK else 4000};{CALLS}")
+    with open(paths["policy.json"], "w") as file:
+        json.dump({"version": 1, "permissions": {"fs": {"read": [paths["data"]]},
+                   "net": {"connect": [f"127.0.0.1:{port}"]}},
+                   "limits": {"memory": "128M", "cpu": "100%"}}, file)
+    daemon = Daemon(1)
+    try:
+        for round_number in range(ROUNDS if QUICK else 5):
+            note(f"calls: round {round_number + 1}")
+            for name in names:
+                got = run_calls(name, daemon, paths["calls.js"], paths["policy.json"])
+                for metric, values in samples.items():
+                    values[name].append(got[metric])
+    finally:
+        daemon.stop()
+        server.kill()
+        server.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+    for metric, values in samples.items():
+        results[metric] = {name: summary(list_) for name, list_ in values.items()}
+
+
 # ---- the report ----
 
 # (metric, the most that tenantd may be of the best peer, or an absolute most)
@@ -412,6 +507,8 @@ TARGETS = (
     ("cpu_us_per_post_json_1k", "cpu_us_per_post_json_1k", 1.0),
     ("cpu_us_per_20_headers", "cpu_us_per_20_headers", 1.0),
 )
+# (metric, the most that confinement may cost)
+CONFINED = (("file_read_us", 1.2), ("fetch_us", 1.2))
 ABSOLUTE = (("pss_per_tenant_kb", 800), ("memory_per_tenant_kb", 1400))
 
 
@@ -431,6 +528,12 @@ def print_table(results, names):
             if best:
                 line += f"{row['tenantd']['median'] / best:>10.2f}{most:>8.2f}"
         print(line)
+    for metric, most in CONFINED:
+        if metric in results:
+            row = results[metric]
+            ratio = row["tenantd"]["median"] / row["unconfined"]["median"]
+            print(f"{metric}: {ratio:.2f} of {row['unconfined']['median']} unconfined "
+                  f"(at most {most})")
     for metric, most in ABSOLUTE:
         if metric in results:
             print(f"{metric}: {results[metric]['tenantd']['median']} (at most {most})")
@@ -454,7 +557,7 @@ def main():
     for name in missing:
         note(f"missing: {name} (not installed)")
     results = {}
-    parts = {"start": bench_start, "load": bench_load, "memory": bench_memory}
+    parts = {"start": bench_start, "load": bench_load, "calls": bench_calls, "memory": bench_memory}
     for part in sys.argv[1:] or parts:
         parts[part](peers, results)
     tenantd = subprocess.run([os.path.join(BUILD, "tenantd"), "--version"], capture_output=True,

@@ -19,8 +19,12 @@ struct attack_target {
 	const char *socket_path;   /* of another */
 	int tcp_port;              /* on 127.0.0.1, somebody listens */
 	int listener;              /* a listening TCP socket that was handed over, or -1 */
-	pid_t victim;              /* a process outside, as the test sees its pid */
-	const int *granted;        /* descriptors that are meant to be there, besides 0-2 */
+	int connected;             /* a connected TCP socket that was handed over, or -1 */
+	int accomplice;            /* a unix socket; a descriptor of "/" waits in it, or -1 */
+	/* What is granted, see attack_grants.c; where nothing is, these are not there. */
+	const char *read_folder, *write_folder, *read_file;
+	pid_t victim;       /* a process outside, as the test sees its pid */
+	const int *granted; /* descriptors that are meant to be there, besides 0-2 */
 	size_t granted_count;
 };
 
@@ -34,6 +38,14 @@ enum attack_flag {
 	/* Any error but a policy's means that it reached the kernel's code: a bad pointer
 	 * or descriptor is given on purpose. */
 	ATTACK_PROBE = 1 << 3,
+	/* A call that tenants may make who were granted files to write: harmless, as far as
+	 * mounts and Landlock hold, which other attacks try. */
+	ATTACK_FILES = 1 << 4,
+	/* Only mounts, or only Landlock, stand against it (as ATTACK_SECCOMP_ONLY). */
+	ATTACK_MOUNTS_ONLY = 1 << 5,
+	ATTACK_LANDLOCK_ONLY = 1 << 6,
+	/* A job may do that: it is a program among its own processes, in a network of its own. */
+	ATTACK_JOB = 1 << 7,
 };
 
 struct attack {

@@ -21,6 +21,26 @@ long open_parents_program(target_t *target)
 	return open_path(path, O_RDONLY);
 }
 
+/* Busy while it runs, unless it runs from a copy: what must not be is that it opens. */
+long open_own_program_to_write(target_t *target)
+{
+	(void)target;
+	long fd = open_path("/proc/self/exe", O_RDWR);
+	return fd < 0 && errno == ETXTBSY ? 0 : fd;
+}
+
+/* The file is opened for execution before the arguments are looked at. */
+static long would_execute(const char *path)
+{
+	return CALL(SYS_execve, path, (char *const *)1, NULL) < 0 && errno == EFAULT ? 0 : -1;
+}
+
+long execute_own_program(target_t *target)
+{
+	(void)target;
+	return would_execute("/proc/self/exe");
+}
+
 /* ---- E02 descriptors that were forgotten (CVE-2024-21626, CVE-2016-9962) ---- */
 
 static bool is_granted(target_t *target, int fd)
@@ -50,6 +70,33 @@ long open_through_descriptors(target_t *target)
 			return file;
 	}
 	(void)target;
+	errno = EPERM;
+	return -1;
+}
+
+long leave_by_descriptor_links(target_t *target)
+{
+	(void)target;
+	for (int fd = 0; fd < 1024; fd++) {
+		char path[64];
+		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		if (CALL(SYS_chdir, path) < 0)
+			continue;
+		long file = open_path("etc/passwd", O_RDONLY);
+		if (file >= 0)
+			return file;
+	}
+	errno = EPERM;
+	return -1;
+}
+
+/* The kernel says "(unreachable)/…" of a folder that is not below the root. */
+long leave_reachable_tree(target_t *target)
+{
+	char path[4096] = "";
+	(void)target;
+	if (CALL(SYS_getcwd, path, sizeof path) >= 0 && path[0] != '/')
+		return 0;
 	errno = EPERM;
 	return -1;
 }
@@ -161,6 +208,25 @@ long change_root(target_t *target)
 	return CALL(SYS_chroot, target->folder);
 }
 
+/* The current folder stays outside of the new root. */
+long dance_out_of_chroot(target_t *target)
+{
+	char jail[256], path[256] = "";
+	path_in(target, "other", jail, sizeof jail);
+	(void)CALL(SYS_mkdirat, AT_FDCWD, jail, 0700);
+	if (CALL(SYS_chroot, jail) < 0)
+		return -1;
+	for (int i = 0; i < 64; i++)
+		strcat(path, "../");
+	strcat(path, target->outside_file + 1);
+	return open_path(path, O_RDONLY);
+}
+
+long mount_cgroup(target_t *target)
+{
+	return CALL(SYS_mount, "none", target->folder, "cgroup2", 0, NULL);
+}
+
 long mount_tmpfs(target_t *target)
 {
 	return CALL(SYS_mount, "none", target->folder, "tmpfs", 0, NULL);
@@ -218,3 +284,32 @@ OPENS(open_sys, "/sys", O_RDONLY | O_DIRECTORY)
 OPENS(open_cgroups, "/sys/fs/cgroup", O_RDONLY | O_DIRECTORY)
 OPENS(open_memory_device, "/dev/kmsg", O_RDONLY)
 OPENS(open_null, "/dev/null", O_RDWR)
+OPENS(open_keys, "/proc/keys", O_RDONLY)
+OPENS(open_modprobe, "/proc/sys/kernel/modprobe", O_WRONLY)
+OPENS(open_binfmt, "/proc/sys/fs/binfmt_misc/register", O_WRONLY)
+OPENS(open_uevent_helper, "/sys/kernel/uevent_helper", O_WRONLY)
+OPENS(open_release_agent, "/sys/fs/cgroup/memory/release_agent", O_WRONLY)
+OPENS(open_terminal, "/dev/tty", O_RDWR)
+OPENS(open_run, "/run", O_RDONLY | O_DIRECTORY)
+OPENS(write_own_memory, "/proc/self/mem", O_RDWR)
+
+/* ---- E23 other processes' secrets ---- */
+
+#define OF_VICTIM(function, file)                                                                  \
+	long function(target_t *target)                                                            \
+	{                                                                                          \
+		char path[64];                                                                     \
+		snprintf(path, sizeof path, "/proc/%d/" file, target->victim);                     \
+		return open_path(path, O_RDONLY);                                                  \
+	}
+OF_VICTIM(open_victims_environment, "environ")
+OF_VICTIM(open_victims_maps, "maps")
+OF_VICTIM(open_victims_command, "cmdline")
+
+long peek_at_victim(target_t *target)
+{
+	char path[64];
+	struct stat status;
+	snprintf(path, sizeof path, "/proc/%d", target->victim);
+	return CALL(SYS_newfstatat, AT_FDCWD, path, &status, 0);
+}

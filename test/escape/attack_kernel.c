@@ -131,6 +131,41 @@ long execute_anonymous_file(target_t *target)
 	return executed(CALL(SYS_execveat, fd, "", arguments, NULL, AT_EMPTY_PATH));
 }
 
+/* The file is opened for execution before the arguments are looked at. */
+static long would_execute(const char *path)
+{
+	return CALL(SYS_execve, path, (char *const *)1, NULL) < 0 && errno == EFAULT ? 0 : -1;
+}
+
+long execute_descriptor_link(target_t *target)
+{
+	char path[64];
+	(void)target;
+	long fd = CALL(SYS_memfd_create, "attack", 0);
+	if (fd < 0)
+		return -1;
+	snprintf(path, sizeof path, "/proc/self/fd/%ld", fd);
+	return would_execute(path);
+}
+
+/* The loader runs any ELF file, also one that may not be executed. */
+long execute_loader(target_t *target)
+{
+	(void)target;
+#ifdef __x86_64__
+	return would_execute("/lib64/ld-linux-x86-64.so.2");
+#else
+	return would_execute("/lib/ld-linux-aarch64.so.1");
+#endif
+}
+
+long execute_script(target_t *target)
+{
+	char path[256];
+	path_in(target, "script", path, sizeof path);
+	return would_execute(path);
+}
+
 long map_file_executable(target_t *target)
 {
 	char path[256];

@@ -61,6 +61,7 @@ UNSHARES(unshare_net, CLONE_NEWNET)
 UNSHARES(unshare_ipc, CLONE_NEWIPC)
 UNSHARES(unshare_uts, CLONE_NEWUTS)
 UNSHARES(unshare_cgroup, CLONE_NEWCGROUP)
+UNSHARES(unshare_time, CLONE_NEWTIME)
 
 /* The child of whatever kind ends at once. */
 static long reap(long pid)
@@ -94,6 +95,31 @@ long clone_user_namespace(target_t *target)
 	return reap(CALL(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
 }
 
+#define CLONES(function, flags)                                                                    \
+	long function(target_t *target)                                                            \
+	{                                                                                          \
+		(void)target;                                                                      \
+		return reap(CALL(SYS_clone, (flags) | SIGCHLD, 0, 0, 0, 0));                       \
+	}
+CLONES(clone_mounts, CLONE_NEWNS)
+CLONES(clone_pid, CLONE_NEWPID)
+CLONES(clone_net, CLONE_NEWNET)
+CLONES(clone_ipc, CLONE_NEWIPC)
+CLONES(clone_uts, CLONE_NEWUTS)
+CLONES(clone_cgroup, CLONE_NEWCGROUP)
+
+long clone3_user_namespace(target_t *target)
+{
+	struct clone_args arguments = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+	(void)target;
+	return reap(CALL(SYS_clone3, &arguments, sizeof arguments));
+}
+
+long join_victims_namespaces(target_t *target)
+{
+	return CALL(SYS_setns, CALL(SYS_pidfd_open, target->victim, 0), CLONE_NEWNET);
+}
+
 long clone3_process(target_t *target)
 {
 	struct clone_args arguments = {.exit_signal = SIGCHLD};
@@ -101,12 +127,11 @@ long clone3_process(target_t *target)
 	return reap(CALL(SYS_clone3, &arguments, sizeof arguments));
 }
 
-long vfork_process(target_t *target)
-{
-	(void)target;
 #ifdef __x86_64__
-	/* The child shares our stack: it must end without touching it. */
-	long result = SYS_vfork;
+/* The child shares our stack: it must end without touching it. */
+static long call_and_end_child(long call, unsigned long first)
+{
+	long result = call;
 	__asm__ volatile("syscall\n\t"
 			 "test %%rax, %%rax\n\t"
 			 "jnz 1f\n\t"
@@ -114,14 +139,33 @@ long vfork_process(target_t *target)
 			 "xor %%edi, %%edi\n\t"
 			 "syscall\n"
 			 "1:"
-		: "+a"(result)
-		: [exit] "i"(SYS_exit_group)
-		: "rcx", "r11", "rdi", "memory");
+		: "+a"(result), "+D"(first)
+		: [exit] "i"(SYS_exit_group), "S"(0), "d"(0)
+		: "rcx", "r8", "r10", "r11", "memory");
 	if (result < 0) {
 		errno = (int)-result;
 		return -1;
 	}
 	return reap(result);
+}
+#endif
+
+long vfork_process(target_t *target)
+{
+	(void)target;
+#ifdef __x86_64__
+	return call_and_end_child(SYS_vfork, 0);
+#else
+	return fork_process(NULL);
+#endif
+}
+
+/* As posix_spawn(3) does. */
+long clone_vm_process(target_t *target)
+{
+	(void)target;
+#ifdef __x86_64__
+	return call_and_end_child(SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD);
 #else
 	return fork_process(NULL);
 #endif
@@ -161,6 +205,31 @@ long clear_securebits(target_t *target)
 {
 	(void)target;
 	return CALL(SYS_prctl, PR_SET_SECUREBITS, 0, 0, 0, 0);
+}
+
+/* The kernel never takes it back; a filter refuses before that. */
+long clear_no_new_privileges(target_t *target)
+{
+	(void)target;
+	return CALL(SYS_prctl, PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0);
+}
+
+long raise_ambient(target_t *target)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+	(void)target;
+	if (CALL(SYS_capget, &header, data) < 0)
+		return -1;
+	data[0].inheritable |= 1u << CAP_CHOWN;
+	(void)CALL(SYS_capset, &header, data);
+	return CALL(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_CHOWN, 0, 0);
+}
+
+long keep_capabilities(target_t *target)
+{
+	(void)target;
+	return CALL(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0);
 }
 
 long become_dumpable(target_t *target)
@@ -204,6 +273,12 @@ long trace_victim(target_t *target)
 	if (result == 0)
 		(void)CALL(SYS_ptrace, PTRACE_DETACH, target->victim, 0, 0);
 	return result;
+}
+
+long ask_to_be_traced(target_t *target)
+{
+	(void)target;
+	return CALL(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0);
 }
 
 long read_victim(target_t *target)
@@ -275,6 +350,18 @@ long queue_signal(target_t *target)
 {
 	siginfo_t info = {.si_code = SI_QUEUE};
 	return CALL(SYS_rt_sigqueueinfo, target->victim, 0, &info);
+}
+
+long signal_by_pidfd(target_t *target)
+{
+	return CALL(SYS_pidfd_send_signal, CALL(SYS_pidfd_open, target->victim, 0), 0, NULL, 0);
+}
+
+/* The same as F_SETOWN by another call. */
+long send_signals_by_ioctl(target_t *target)
+{
+	const int pid = target->victim;
+	return CALL(SYS_ioctl, target->connected, 0x8901 /* FIOSETOWN */, &pid);
 }
 
 long send_signals_by_descriptor(target_t *target)

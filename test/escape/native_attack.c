@@ -18,7 +18,7 @@
  * what has no name (epoll, eventfd) and pipes. */
 static size_t find_granted(int *granted)
 {
-	const int handed_over = 5 + (int)(runtime.start ? runtime.start->listener_count : 0);
+	const int handed_over = 6 + (int)(runtime.start ? runtime.start->listener_count : 0);
 	size_t count = 0;
 	for (int fd = 3; fd < FDS_MAX; fd++) {
 		struct stat status;
@@ -60,11 +60,12 @@ static engine_value *run_attack(struct engine *engine, struct engine_call *call)
 	int granted[FDS_MAX];
 	struct attack_target target = {
 		.outside_file = "/etc/passwd",
-		.folder = "/app",
+		.folder = runtime.start->root,
 		.abstract_name = abstract,
 		.socket_path = socket_path,
 		.tcp_port = engine_to_int32(engine, engine_get(engine, aim, "port")),
-		.listener = runtime.start->listener_count ? 5 : -1,
+		.listener = runtime.start->listener_count ? 6 : -1,
+		.connected = -1,
 		.victim = engine_to_int32(engine, engine_get(engine, aim, "victim")),
 		.granted = granted,
 		.granted_count = find_granted(granted),

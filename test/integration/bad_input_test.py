@@ -101,11 +101,6 @@ class BadReleaseTest(TenantdTest):
         self.refuse("p.json:2:", "permisions", "permissions",
                     program=self.folder + "/good.js", options=("--policy", policy))
 
-    def test_a_policy_that_is_not_supported_yet_is_refused(self):
-        policy = self.write("p.json", '{"version": 1, "permissions": {"fs": {"read": ["/srv"]}}}')
-        self.refuse("not supported yet", program=self.folder + "/good.js",
-                    options=("--policy", policy))
-
     def test_a_port_in_use(self):
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))

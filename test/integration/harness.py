@@ -76,8 +76,11 @@ def dechunk(data):
 class Daemon:
     """A tenantd with state of its own in a temporary folder."""
 
-    def __init__(self, *options, folder=None):
+    def __init__(self, *options, folder=None, wrapper=()):
         self.folder = folder or tempfile.mkdtemp(prefix="tenantd-test-")
+        # In tier container, releases are read where they lie: others must get there.
+        os.chmod(self.folder, 0o711)
+        self.wrapper = wrapper  # what runs the daemon: test/variants/without
         self.socket = os.path.join(self.folder, "control.sock")
         self.state = os.path.join(self.folder, "state")
         self.policies = os.path.join(self.folder, "policy.d")
@@ -89,7 +92,7 @@ class Daemon:
     def start(self):
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen(
-                [os.path.join(BUILD, "tenantd"), "--state", self.state, "--policy-dir",
+                [*self.wrapper, os.path.join(BUILD, "tenantd"), "--state", self.state, "--policy-dir",
                  self.policies, "--socket", self.socket, *self.options],
                 stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 20 * SLOW
@@ -106,6 +109,13 @@ class Daemon:
         return subprocess.run(
             [os.path.join(BUILD, "tenantctl"), "--socket", self.socket, *arguments],
             capture_output=True, text=True, timeout=timeout * SLOW, stdin=stdin, errors="replace")
+
+    def ctl_in(self, folder, *arguments, timeout=60):
+        """As ctl, with FOLDER as the current one."""
+        return subprocess.run(
+            [os.path.join(BUILD, "tenantctl"), "--socket", self.socket, *arguments],
+            capture_output=True, text=True, timeout=timeout * SLOW, stdin=subprocess.DEVNULL,
+            errors="replace", cwd=folder)
 
     def json(self, *arguments):
         done = self.ctl(*arguments, "--json")
@@ -136,10 +146,11 @@ class TenantdTest(unittest.TestCase):
     """One daemon for all tests of a class; each test has a folder for its programs."""
 
     options = ()
+    wrapper = ()
 
     @classmethod
     def setUpClass(cls):
-        cls.daemon = Daemon(*cls.options)
+        cls.daemon = Daemon(*cls.options, wrapper=cls.wrapper)
 
     @classmethod
     def tearDownClass(cls):

@@ -252,6 +252,9 @@ static void processes_are_limited(void **state)
 	assert_int_equal(WEXITSTATUS(status), 13);
 	/* The three that it made are left over. */
 	assert_int_equal(cgroup_populated(cgroup), 1);
+	struct cgroup_stats stats;
+	cgroup_read_stats(cgroup, &stats);
+	assert_true(stats.pids_denied >= 1);
 	check(cgroup_kill(cgroup, &error));
 	destroy(cgroup);
 }

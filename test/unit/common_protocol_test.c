@@ -89,6 +89,8 @@ static struct worker_start *example(void)
 		.allow_wasm = true,
 		.memory_bytes = UINT64_C(1) << 40,
 		.files = 256,
+		.threads = 32,
+		.stack_bytes = 1 << 20,
 		.turn_cpu_ms = 500,
 		.request_ms = 30000,
 		.body_bytes = UINT64_MAX,
@@ -141,6 +143,7 @@ static void start_survives_encoding(void **state)
 		assert_int_equal(got.tier, TIER_FULL);
 		assert_int_equal(got.tmp_bytes, 4096);
 		assert_int_equal(got.time_ms, 7);
+		assert_int_equal(got.stack_bytes, 1 << 20);
 		assert_string_equal(got.folder, "/srv");
 		assert_string_equal(got.listener_names[1], "admin");
 		assert_int_equal(got.grant_count, 2);
@@ -159,6 +162,7 @@ static void start_survives_encoding(void **state)
 		assert_int_equal(got.allow_jit, (flags & 4) != 0);
 		assert_true(got.memory_bytes == UINT64_C(1) << 40);
 		assert_int_equal(got.files, 256);
+		assert_int_equal(got.threads, 32);
 		assert_int_equal(got.turn_cpu_ms, 500);
 		assert_int_equal(got.request_ms, 30000);
 		assert_true(got.body_bytes == UINT64_MAX);
@@ -236,21 +240,98 @@ static void lists_that_are_too_long_are_refused(void **state)
 	static struct worker_start got;
 	struct error error;
 	struct worker_start *start = example();
-	/* The count is the last but two of the words of an example without lists. */
+	/* Without any list an encoded START ends in the counts alone, one word each. */
 	start->environment_count = start->argument_count = start->listener_count = 0;
+	start->grant_count = start->connect_count = start->deny_count = 0;
+	start->exec_count = start->secret_count = 0;
 	size_t length = (size_t)worker_start_encode(start, 1, data, sizeof data);
-	const uint32_t most[] = {WORKER_STRINGS_MAX, WORKER_STRINGS_MAX, WORKER_LISTENERS_MAX};
-	for (size_t list = 0; list < 3; list++) {
-		size_t place = length - 12 + list * 4;
+	const uint32_t most[] = {WORKER_STRINGS_MAX, WORKER_STRINGS_MAX, WORKER_LISTENERS_MAX,
+		WORKER_LISTENERS_MAX, WORKER_GRANTS_MAX, WORKER_RULES_MAX, WORKER_RULES_MAX,
+		WORKER_RULES_MAX, WORKER_RULES_MAX};
+	for (size_t list = 0; list < ARRAY_LENGTH(most); list++) {
+		size_t place = length - 4 * (ARRAY_LENGTH(most) - list);
 		uint32_t counts[] = {most[list] + 1, UINT32_MAX};
 		for (size_t i = 0; i < 2; i++) {
 			uint32_t zero = 0;
+			assert_memory_equal(data + place, &zero, 4);
 			memcpy(data + place, &counts[i], 4);
 			assert_int_equal(worker_start_decode(data, length, &got, &error), -EBADMSG);
 			memcpy(data + place, &zero, 4);
 		}
 	}
 	assert_int_equal(worker_start_decode(data, length, &got, &error), 0);
+}
+
+static void grants_of_a_start_are_paths(void **state)
+{
+	(void)state;
+	static unsigned char data[MESSAGE_LENGTH_MAX];
+	static struct worker_start got;
+	struct error error;
+	struct worker_start *start = example();
+	start->grants[0].path = "srv";
+	ssize_t length = worker_start_encode(start, 1, data, sizeof data);
+	assert_int_equal(worker_start_decode(data, (size_t)length, &got, &error), -EBADMSG);
+}
+
+static struct worker_child *example_child(void)
+{
+	static struct worker_child child;
+	child = (struct worker_child){
+		.child = 7,
+		.stdio = {CHILD_STDIO_PIPE, CHILD_STDIO_IGNORE, CHILD_STDIO_INHERIT},
+		.time_ms = 1000,
+		.path = "/usr/bin/git",
+		.folder = "/srv",
+		.argument_count = 2,
+		.arguments = {"git", ""},
+		.environment_count = 1,
+		.environment = {"A=1"},
+	};
+	return &child;
+}
+
+static void a_child_survives_encoding(void **state)
+{
+	(void)state;
+	static unsigned char data[4096], again[4096];
+	static struct worker_child got;
+	struct error error;
+	ssize_t length = worker_child_encode(example_child(), 42, data, sizeof data);
+	assert_true(length > 0);
+	assert_int_equal(worker_child_decode(data, (size_t)length, &got, &error), 0);
+	assert_int_equal(got.child, 7);
+	assert_int_equal(got.stdio[2], CHILD_STDIO_INHERIT);
+	assert_int_equal(got.time_ms, 1000);
+	assert_string_equal(got.path, "/usr/bin/git");
+	assert_string_equal(got.folder, "/srv");
+	assert_int_equal(got.argument_count, 2);
+	assert_string_equal(got.arguments[1], "");
+	assert_string_equal(got.environment[0], "A=1");
+	assert_int_equal(worker_child_encode(&got, 42, again, sizeof again), length);
+	assert_memory_equal(data, again, (size_t)length);
+	for (ssize_t size = 0; size < length; size++) {
+		assert_int_equal(worker_child_decode(data, (size_t)size, &got, &error), -EBADMSG);
+		assert_int_equal(
+			worker_child_encode(example_child(), 42, again, (size_t)size), -EMSGSIZE);
+	}
+	assert_int_equal(worker_child_decode(data, (size_t)length + 1, &got, &error), -EBADMSG);
+}
+
+static void a_child_with_impossible_values_is_refused(void **state)
+{
+	(void)state;
+	static unsigned char data[4096];
+	static struct worker_child got;
+	struct error error;
+	struct worker_child *child = example_child();
+	child->path = "git";
+	ssize_t length = worker_child_encode(child, 1, data, sizeof data);
+	assert_int_equal(worker_child_decode(data, (size_t)length, &got, &error), -EBADMSG);
+	child = example_child();
+	child->stdio[1] = CHILD_STDIO_INHERIT + 1;
+	length = worker_child_encode(child, 1, data, sizeof data);
+	assert_int_equal(worker_child_decode(data, (size_t)length, &got, &error), -EBADMSG);
 }
 
 static void a_report_carries_its_text_and_is_cut_when_long(void **state)
@@ -298,6 +379,9 @@ int main(void)
 		cmocka_unit_test(every_cut_and_addition_of_a_start_is_refused),
 		cmocka_unit_test(a_start_with_impossible_values_is_refused),
 		cmocka_unit_test(lists_that_are_too_long_are_refused),
+		cmocka_unit_test(grants_of_a_start_are_paths),
+		cmocka_unit_test(a_child_survives_encoding),
+		cmocka_unit_test(a_child_with_impossible_values_is_refused),
 		cmocka_unit_test(a_report_carries_its_text_and_is_cut_when_long),
 		cmocka_unit_test(a_report_without_a_terminated_text_has_none),
 	};

@@ -565,6 +565,41 @@ static void run_relays_streams_and_the_exit_code(void **unused)
 		"\"arguments\":[\"--json\",\"2\"]} 4\n");
 }
 
+/* A command has no archive: its descriptors are the streams alone. */
+static void play_command(int connection, const int *fds)
+{
+	const int streams[] = {-1, fds[0], fds[1], fds[2]};
+	dprintf(fds[1], "out");
+	end_run(connection, streams,
+		"{\"done\":{\"exit_code\":124,\"signal\":null,\"reason\":\"time-limit\","
+		"\"message\":\"too long\"}}");
+}
+
+static void a_command_is_asked_for_by_its_name_or_path(void **unused)
+{
+	(void)unused;
+	static const struct {
+		const char *written, *asked;
+	} cases[] = {{"make", "make"}, {"/bin/../bin/./ls", "/bin/ls"}, {"/", ""}};
+	char command[128], expected[256];
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		snprintf(command, sizeof command, "run -- %s -j 2", cases[i].written);
+		ctl(((const struct call[CALLS_MAX]){{.play = play_command}}), command);
+		assert_int_equal(outcome.code, 124);
+		assert_string_equal(outcome.out, "out");
+		assert_text(outcome.err, "time-limit: too long");
+		snprintf(expected, sizeof expected,
+			"{\"verb\":\"run\",\"command\":\"%s\",\"arguments\":[\"%s\",\"-j\",\"2\"],"
+			"\"folder\":\"",
+			cases[i].asked, cases[i].written);
+		assert_int_equal(strncmp(outcome.requests, expected, strlen(expected)), 0);
+		assert_text(outcome.requests, "} 3\n");
+	}
+	ctl(NULL, "run");
+	assert_int_equal(outcome.code, 125);
+	assert_text(outcome.err, "what is to be run?");
+}
+
 static void play_killed(int connection, const int *fds)
 {
 	dprintf(fds[2], "last words");
@@ -764,6 +799,7 @@ int main(int argument_count, char **arguments)
 		TEST(check_needs_no_daemon),
 		TEST(version_works_without_a_daemon),
 		TEST(run_relays_streams_and_the_exit_code),
+		TEST(a_command_is_asked_for_by_its_name_or_path),
 		TEST(run_tells_other_ends),
 		TEST(run_passes_signals_on),
 		TEST(run_ends_when_nobody_reads),

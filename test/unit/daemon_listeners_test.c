@@ -145,6 +145,57 @@ static void test_a_deployment_shares_what_is_open(void **unused)
 	listeners_close(&new, NULL);
 }
 
+static void test_ports_stay_with_their_names(void **unused)
+{
+	(void)unused;
+	static const char *const texts[][3] = {
+		{"a=127.0.0.1:0", "b=127.0.0.1:0", "127.0.0.1:0"},
+		{"127.0.0.1:0", "b=127.0.0.1:0", "a=127.0.0.1:0"},
+	};
+	struct listeners sets[2];
+	struct listener_ports ports = {0};
+	struct error error = {0};
+	for (size_t i = 0; i < 2; i++) {
+		struct policy_listen items[3];
+		for (size_t j = 0; j < 3; j++)
+			assert_int_equal(policy_listen_parse(texts[i][j], &items[j], &error), 0);
+		const struct policy_listeners three = {items, 3};
+		assert_int_equal(
+			listeners_open(&three, i ? &sets[0] : NULL, &ports, &sets[i], &error), 0);
+	}
+	for (size_t j = 0; j < 3; j++) {
+		const struct listener *before = &sets[0].items[j], *after = &sets[1].items[2 - j];
+		if (j == 1)
+			after = &sets[1].items[1];
+		assert_string_equal(before->name, after->name);
+		assert_int_equal(before->port, after->port);
+	}
+	assert_string_equal(sets[0].items[0].name, "a");
+	assert_int_not_equal(sets[0].items[0].port, sets[0].items[1].port);
+	assert_null(strchr(sets[0].items[0].url, '='));
+	listeners_close(&sets[0], &sets[1]);
+	listeners_close(&sets[1], NULL);
+}
+
+static void test_two_free_ports_of_one_address_are_two(void **unused)
+{
+	(void)unused;
+	struct listeners first, second;
+	struct listener_ports ports = {0};
+	struct error error = {0};
+	struct policy_listen items[2];
+	assert_int_equal(policy_listen_parse("127.0.0.1:0", &items[0], &error), 0);
+	items[1] = items[0];
+	const struct policy_listeners two = {items, 2};
+	assert_int_equal(listeners_open(&two, NULL, &ports, &first, &error), 0);
+	assert_int_not_equal(first.items[0].port, first.items[1].port);
+	assert_int_equal(listeners_open(&two, &first, &ports, &second, &error), 0);
+	assert_int_equal(first.items[0].port, second.items[0].port);
+	assert_int_equal(first.items[1].port, second.items[1].port);
+	listeners_close(&first, &second);
+	listeners_close(&second, NULL);
+}
+
 static void test_unix_sockets(void **unused)
 {
 	(void)unused;
@@ -198,6 +249,8 @@ int main(void)
 		cmocka_unit_test(test_an_address_that_is_not_ours_is_named),
 		cmocka_unit_test(test_all_or_none),
 		cmocka_unit_test(test_a_deployment_shares_what_is_open),
+		cmocka_unit_test(test_ports_stay_with_their_names),
+		cmocka_unit_test(test_two_free_ports_of_one_address_are_two),
 		cmocka_unit_test(test_unix_sockets),
 		cmocka_unit_test(test_a_file_in_the_way_is_not_removed),
 	};

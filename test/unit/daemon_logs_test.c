@@ -81,7 +81,7 @@ static int attach(enum log_stream stream, uint32_t instance)
 	struct error error = {0};
 	int ends[2];
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_int_equal(tenant_log_attach(test_log, ends[0], stream, instance, &error), 0);
+	assert_int_equal(tenant_log_attach(test_log, ends[0], stream, instance, NULL, &error), 0);
 	return ends[1];
 }
 
@@ -286,7 +286,7 @@ static void test_pipes_are_bounded(void **unused)
 		writers[i] = attach(LOG_STREAM_STDOUT, 1);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	assert_int_equal(
-		tenant_log_attach(test_log, ends[0], LOG_STREAM_STDOUT, 1, &error), -EUSERS);
+		tenant_log_attach(test_log, ends[0], LOG_STREAM_STDOUT, 1, NULL, &error), -EUSERS);
 	assert_int_equal(fcntl(ends[0], F_GETFD), -1); /* taken all the same */
 	close(ends[1]);
 	for (int i = 0; i < LOG_PIPES_MAX; i++)

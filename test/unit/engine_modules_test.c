@@ -51,6 +51,12 @@ static const struct {
 	{"dir/other.js", "export const o = 'other';"},
 	{"thenable.js", "export function then(resolve) { resolve('from then') }"},
 	{"utf8.js", "export const text = 'ä€😀';"},
+	{"host.js", "import thing, { a, b } from 'host:thing'; import * as all from 'host:thing';\n"
+		    "export const same = thing === globalThis.thing && all.default === thing &&"
+		    " (await import('host:thing')) === all;\n"
+		    "export const text = `${a} ${b} ${Object.keys(all)}`;"},
+	{"host-missing.js", "import { nothing } from 'host:thing';"},
+	{"host-json.js", "import thing from 'host:thing' with { type: 'json' };"},
 	{"cached.js", "export function f() { return [1, 2].map(x => x * 21)[1] } f();"},
 };
 
@@ -121,6 +127,15 @@ static int load(void *arg, const char *specifier, const char *referrer, const ch
 {
 	assert_ptr_equal(arg, &loads);
 	assert_true(strcmp(type, "") == 0 || strcmp(type, "json") == 0);
+	if (strcmp(specifier, "host:thing") == 0) {
+		static const char thing[] =
+			"globalThis.thing = globalThis.thing || { a: 1, get b() { return this.a + "
+			"1 }, 0: 'index',"
+			" default: 'hidden', [Symbol('s')]: 1, 'not a name': 3 }";
+		ret_source->url = strdup(specifier);
+		return engine_run_script(
+			engine, thing, sizeof thing - 1, "thing", &ret_source->exports);
+	}
 	cleanup_free char *url = resolve(specifier, referrer);
 	const char *name = url + strlen("file:///app/");
 	char *source = generate(name);
@@ -191,6 +206,19 @@ static void a_graph_is_loaded_once(void **state)
 	assert_runs("ns.two", "2");
 	assert_imports("file:///app/utf8.js");
 	assert_runs("ns.text", "ä€😀");
+}
+
+static void modules_of_the_host_export_an_object(void **state)
+{
+	(void)state;
+	assert_imports("file:///app/host.js");
+	assert_runs("ns.same + ' ' + ns.text", "true 1 2 0,a,b,default,not a name");
+	assert_contains(import_module("file:///app/host-missing.js"),
+		"SyntaxError: The requested module 'host:thing' does not provide an export named "
+		"'nothing'");
+	assert_contains(import_module("file:///app/host-json.js"),
+		"TypeError: Module \"host:thing\" is not of type \"json\"");
+	assert_runs("thing.c = 3; thing.a = 7; ns.text", "1 2 0,a,b,default,not a name");
 }
 
 static void cycles_are_linked(void **state)
@@ -378,6 +406,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_graph_is_loaded_once),
+		cmocka_unit_test(modules_of_the_host_export_an_object),
 		cmocka_unit_test(cycles_are_linked),
 		cmocka_unit_test(many_modules_are_loaded),
 		cmocka_unit_test(a_deep_chain_does_not_overflow),

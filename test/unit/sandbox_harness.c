@@ -30,26 +30,43 @@ static struct shared *share(void)
 	return shared == MAP_FAILED ? NULL : shared;
 }
 
+static struct sandbox_enter entered_with;
+
+const struct sandbox_enter *confined_enter(void)
+{
+	return &entered_with;
+}
+
 static int take_steps(const struct confine *confine, int channel,
 	const struct sandbox_filter *filter, struct error *error)
 {
 	int result = 0;
 	if (confine->prepare)
-		result = sandbox_prepare(channel, error);
+		result = sandbox_prepare(confine->tier, channel, error);
 	if (result == 0 && confine->enter) {
-		struct sandbox_enter enter = {
+		entered_with = (struct sandbox_enter){
 			.channel = channel,
 			.release = confine->release > 0 ? confine->release : -1,
-			.uid = CONFINED_UID,
+			.root = confine->root,
+			.tier = confine->tier,
+			.uid = CONFINED_UID +
+			       (confine->tier == TIER_CONTAINER ? CONFINED_UID_BASE : 0),
+			.memory_bytes = confine->memory_bytes,
+			.threads = confine->threads,
 			.files = confine->files ? confine->files : 64,
 			.keep = confine->keep,
 			.keep_count = confine->keep_count,
+			.grants = confine->grants,
+			.grant_count = confine->grant_count,
+			.tmp_bytes = confine->tmp_bytes,
 			.skip = confine->skip,
 		};
-		result = sandbox_enter(&enter, error);
+		result = sandbox_enter(&entered_with, error);
 	}
 	if (result == 0 && confine->seal)
 		result = sandbox_seal(filter, error);
+	if (result == 0 && confine->violations)
+		sandbox_report_violations(channel, 42);
 	return result;
 }
 
@@ -59,17 +76,25 @@ static _Noreturn void run_zygote(const struct confine *confine, confined_body *b
 	struct sandbox_filter *filter = NULL;
 	struct error *error = &shared->report.error;
 	int pidfd = -1;
-	const struct sandbox_filter_options options = {.jitless = confine->jitless};
+	const struct sandbox_filter_options options = {
+		.tier = confine->tier,
+		.jitless = confine->jitless,
+		.files = confine->file_calls,
+		.network = confine->network,
+		.report = confine->violations,
+	};
 	if (confine->seal && sandbox_filter_build(&options, &filter, error) < 0)
 		_exit(EXIT_STEP_FAILED);
 	if (confine->small_root && sandbox_small_root(error) < 0)
 		_exit(EXIT_STEP_FAILED);
 	const struct sandbox_spawn spawn = {
+		.tier = confine->tier,
 		.uid_base = CONFINED_UID_BASE,
 		.uid_count = CONFINED_UID_COUNT,
 		.cgroup_v2 = confine->cgroup_v2 > 0 ? confine->cgroup_v2 : -1,
 		.cgroup_procs = confine->cgroup_procs,
 		.cgroup_procs_count = confine->cgroup_procs_count,
+		.share = confine->share,
 	};
 	pid_t pid = sandbox_spawn(&spawn, &pidfd, error);
 	if (pid == 0) {
@@ -132,8 +157,12 @@ int confined_run(
 		status = wait_for(shared->pid);
 	else if (shared->spawned < 0)
 		status = shared->spawned;
-	close(channel[0]);
 	*report = shared->report;
+	while (report->audit_count < ARRAY_LENGTH(report->audits) &&
+		recv(channel[0], &report->audits[report->audit_count], sizeof report->audits[0],
+			MSG_DONTWAIT) > 0)
+		report->audit_count++;
+	close(channel[0]);
 	munmap(shared, sizeof *shared);
 	return status;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/error.h"
+#include "common/protocol.h"
 #include "sandbox/sandbox.h"
 
 #include <stdbool.h>
@@ -25,13 +26,19 @@ struct report {
 	long more[8];
 	char text[512];
 	struct error error; /* of the step that failed */
+	size_t audit_count; /* what the supervisor was told meanwhile */
+	struct message_audit audits[32];
 };
 
 struct confine {
+	enum tier tier;            /* TIER_NONE: full */
 	bool prepare, enter, seal; /* which of the three to call */
 	uint32_t skip;             /* steps of enter left out */
 	bool jitless;
-	int release;     /* mount descriptor, 0: none */
+	int release;           /* mount descriptor, 0: none. Tier container: of the folder */
+	const char *root;      /* tier container: its path */
+	uint64_t memory_bytes; /* tier container, as the next one */
+	uint32_t threads;
 	const int *keep; /* further descriptors for the tenant, ascending */
 	size_t keep_count;
 	uint32_t files;     /* 0: 64 */
@@ -39,7 +46,15 @@ struct confine {
 	int cgroup_v2;      /* 0: none */
 	const int *cgroup_procs;
 	size_t cgroup_procs_count;
+	const struct sandbox_grant *grants;
+	size_t grant_count;
+	uint64_t tmp_bytes;
+	enum sandbox_files file_calls; /* of the filter, as these three */
+	bool network;
+	bool violations; /* are told */
 	bool small_root; /* the zygote calls sandbox_small_root first */
+	uint64_t share;  /* namespaces left out: sandbox_spawn.share */
+	uint32_t uid;    /* 0: CONFINED_UID */
 };
 
 typedef void confined_body(struct report *report, void *argument);
@@ -48,6 +63,9 @@ typedef void confined_body(struct report *report, void *argument);
  * negative errno when it could not be made; report->error says why. */
 int confined_run(
 	const struct confine *confine, confined_body *body, void *argument, struct report *report);
+
+/* In the confined process: what it entered with. */
+const struct sandbox_enter *confined_enter(void);
 
 /* The same in a plain forked process, without any sandbox. */
 int unconfined_run(confined_body *body, void *argument, struct report *report);

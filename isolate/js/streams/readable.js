@@ -71,6 +71,7 @@ class ReadableState {
 		this.disturbed = false;
 		this.reader = undefined;
 		this.controller = undefined;
+		this.finished = undefined; // Deferred, for node:stream
 	}
 }
 isolate(ReadableState);
@@ -131,6 +132,7 @@ export function readableCancel(stream, reason) {
 
 export function readableClose(stream) {
 	stream.state = 'closed';
+	stream.finished?.fulfill(undefined);
 	const { reader } = stream;
 	if (reader === undefined) return;
 	reader.closed.fulfill(undefined);
@@ -143,6 +145,7 @@ export function readableClose(stream) {
 export function readableError(stream, error) {
 	stream.state = 'errored';
 	stream.storedError = error;
+	stream.finished?.fail(error);
 	const { reader } = stream;
 	if (reader === undefined) return;
 	reader.closed.fail(error);

@@ -56,6 +56,7 @@ class WritableState {
 		this.closeRequest = undefined;
 		this.inFlightClose = undefined;
 		this.pendingAbort = undefined; // { deferred, reason, wasErroring }
+		this.finished = undefined; // Deferred, for node:stream
 	}
 }
 isolate(WritableState);
@@ -181,6 +182,7 @@ function finishErroring(stream) {
 }
 
 function rejectClose(stream) {
+	stream.finished?.fail(stream.storedError);
 	if (stream.closeRequest !== undefined) {
 		stream.closeRequest.reject(stream.storedError);
 		stream.closeRequest = undefined;
@@ -267,6 +269,7 @@ function finishClose(stream) {
 		}
 	}
 	stream.state = 'closed';
+	stream.finished?.fulfill(undefined);
 	stream.writer?.closed.fulfill(undefined);
 }
 

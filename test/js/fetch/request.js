@@ -152,7 +152,7 @@ test('members are read in order, once', () => {
 	const init = new Proxy({}, { get: (target, key) => void log.push(key), has: () => true });
 	new Request(URL_TEXT, init);
 	same(log, ['body', 'cache', 'credentials', 'duplex', 'headers', 'integrity', 'keepalive', 'method',
-		'mode', 'priority', 'redirect', 'referrer', 'referrerPolicy', 'signal', 'window']);
+		'mode', 'priority', 'redirect', 'referrer', 'referrerPolicy', 'signal', 'unix', 'window']);
 });
 
 test('server-side requests may have any header', () => {

@@ -1,0 +1,23 @@
+/* Programs that a tenant's worker runs (child.exec): each is a job of its own, an instance
+ * that shares the worker's ids, grants and control group and dies with it. */
+#pragma once
+
+#include "common/error.h"
+#include "daemon/instance.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What the worker INSTANCE, started with SPEC, may run: NULL when that is nothing. */
+int children_new(struct instance *instance, const struct instance_spec *spec,
+	struct children **ret_children, struct error *error);
+/* Kills all that still run. No message is sent any more. Takes NULL; returns NULL. */
+struct children *children_free(struct children *children);
+
+/* CHILD_START and CHILD_SIGNAL (LENGTH bytes, checked by the table of daemon/instance.c).
+ * False when no worker would say that. */
+bool children_start(struct instance *instance, const void *message, size_t length);
+bool children_signal(struct instance *instance, const void *message);
+/* The worker gives up SCOPE ("child", "fs", "fs.read", "fs.write", "net"), of RESOURCE or ("")
+ * altogether: programs that it starts from now on have not got it either. Takes NULL. */
+void children_drop(struct children *children, const char *scope, const char *resource);

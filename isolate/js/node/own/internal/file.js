@@ -1,0 +1,1 @@
+export { File } from '../../../blob.js';

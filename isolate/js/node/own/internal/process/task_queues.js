@@ -1,0 +1,1 @@
+export { queueMicrotask } from '../../../../globals.js';

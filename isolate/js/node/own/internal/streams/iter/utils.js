@@ -1,0 +1,2 @@
+// Of an experiment of Node's that is off: upstream/internal/fs/promises.js names it.
+export {};

@@ -1,0 +1,1 @@
+export { createSecureContext, SecureContext } from '../../../tls/context.js';

@@ -1,0 +1,2 @@
+export { connect, TLSSocket } from '../../../tls/socket.js';
+export { createServer, Server } from '../../../tls/server.js';

@@ -1,0 +1,1 @@
+export { ByteLengthQueuingStrategy, CountQueuingStrategy } from '../../../../streams/strategies.js';

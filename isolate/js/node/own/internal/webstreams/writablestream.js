@@ -1,0 +1,1 @@
+export { isWritableStream, WritableStream } from '../../../../streams/writable.js';

@@ -1,0 +1,3 @@
+// node:path, for library code.
+import path from './upstream/path.js';
+export default path;

@@ -1,0 +1,783 @@
+#include "isolate/native_net.h"
+
+#include "common/cleanup.h"
+#include "isolate/egress_client.h"
+#include "isolate/http_connection.h"
+#include "isolate/http_server.h"
+#include "isolate/natives.h"
+#include "isolate/permission.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define READ_BYTES 65536
+#define KEEP_BYTES 49152 /* a read as long as that gives its buffer away; others are copied */
+#define SLICE_BYTES 65536
+#define VECTOR_MAX 16
+
+/* What the hook netEvent is told; isolate/js/node/net/handle.js has the same numbers. */
+enum net_event {
+	NET_CONNECT,    /* enum egress_refusal; of a refusal [errno, text] */
+	NET_READ,       /* bytes; undefined at the end; a negative errno */
+	NET_WRITE,      /* 0 or a negative errno: of a write that returned 1 */
+	NET_SHUTDOWN,   /* 0 or a negative errno */
+	NET_CLOSE,      /* nothing comes after it */
+	NET_CONNECTION, /* a NetStream that was accepted */
+};
+
+struct net_stream {
+	union {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	} uv;
+	uv_write_t write;
+	uv_shutdown_t shutdown;
+	engine_ref *self; /* while something can still happen to it */
+	struct egress_request *request;
+	/* The write under way: JavaScript's bytes, which stay where they are. What the socket
+	 * does not take at once waits there; only SLICE, which libuv has, is a copy. */
+	engine_ref *chunks;
+	uint32_t chunk;
+	size_t offset;
+	char *slice;
+	size_t slice_length;
+	uint64_t bytes_read, bytes_written;
+	int listener; /* its index; -1: a connection */
+	bool is_tcp;
+	bool open;
+	bool closing;
+	bool accepted;     /* holds a worker that drains */
+	bool unreferenced; /* does not keep the program alive */
+};
+
+static engine_ref *net_event;
+static size_t stream_class;
+static char *read_buffer; /* of the next read, whichever stream has it */
+
+static struct {
+	int first_fd;
+	size_t count;
+	struct net_stream *taken[WORKER_LISTENERS_MAX];
+} listeners;
+
+/* ---- telling JavaScript ---- */
+
+/* In a scope that the caller has opened. EXTRA may be NULL. */
+static void tell(
+	struct net_stream *stream, enum net_event event, engine_value *value, engine_value *extra)
+{
+	engine_value *arguments[] = {
+		engine_ref_get(runtime.engine, stream->self),
+		engine_int32(runtime.engine, event),
+		value ? value : engine_undefined(runtime.engine),
+		extra ? extra : engine_undefined(runtime.engine),
+	};
+	runtime_call(engine_ref_get(runtime.engine, net_event), engine_undefined(runtime.engine),
+		arguments, ARRAY_LENGTH(arguments));
+}
+
+static void tell_status(struct net_stream *stream, enum net_event event, int status)
+{
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	tell(stream, event, engine_int32(runtime.engine, status), NULL);
+	engine_scope_close(runtime.engine, &scope);
+}
+
+/* ---- opening and closing ---- */
+
+static struct net_stream *stream_new(void)
+{
+	struct net_stream *stream = calloc(1, sizeof *stream);
+	if (stream)
+		stream->listener = -1;
+	return stream;
+}
+
+/* FD stays the caller's when this fails. */
+static int open_fd(struct net_stream *stream, int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof address;
+	/* A pipe is no socket, and libuv's pipes are both. */
+	stream->is_tcp = getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+			 address.ss_family != AF_UNIX;
+	int result;
+	if (stream->is_tcp) {
+		uv_tcp_init(&runtime.loop, &stream->uv.tcp);
+		result = uv_tcp_open(&stream->uv.tcp, fd);
+	} else {
+		uv_pipe_init(&runtime.loop, &stream->uv.pipe, 0);
+		result = uv_pipe_open(&stream->uv.pipe, fd);
+	}
+	stream->uv.handle.data = stream;
+	stream->open = true;
+	return result;
+}
+
+static void set_reference(struct net_stream *stream)
+{
+	if (stream->request)
+		egress_reference(stream->request, !stream->unreferenced);
+	if (!stream->open)
+		return;
+	if (stream->unreferenced)
+		uv_unref(&stream->uv.handle);
+	else
+		uv_ref(&stream->uv.handle);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct net_stream *stream = handle->data;
+	struct engine_scope scope;
+	if (stream->accepted && http_server.holds > 0)
+		http_server.holds--;
+	stream->open = false;
+	engine_scope_open(runtime.engine, &scope);
+	tell(stream, NET_CLOSE, NULL, NULL);
+	engine_scope_close(runtime.engine, &scope);
+	/* From here on it is the garbage collector's. */
+	stream->self = engine_ref_free(stream->self);
+}
+
+static void forget_write(struct net_stream *stream)
+{
+	stream->chunks = engine_ref_free(stream->chunks);
+	free(stream->slice);
+	stream->slice = NULL;
+}
+
+static void close_stream(struct net_stream *stream, bool reset)
+{
+	stream->closing = true;
+	stream->request = egress_cancel(stream->request);
+	if (stream->listener >= 0 && listeners.taken[stream->listener] == stream)
+		listeners.taken[stream->listener] = NULL;
+	if (!stream->open) {
+		stream->self = engine_ref_free(stream->self);
+		return;
+	}
+	if (!reset || !stream->is_tcp || uv_tcp_close_reset(&stream->uv.tcp, on_closed) < 0)
+		uv_close(&stream->uv.handle, on_closed);
+}
+
+static void destroy(void *state)
+{
+	free(state);
+}
+
+/* An instance for STREAM, which it owns: kept alive until the stream has closed. */
+static engine_value *instance_of(struct net_stream *stream)
+{
+	engine_value *instance = engine_instance_new(runtime.engine, stream_class, stream);
+	if (instance)
+		stream->self = engine_ref_new(runtime.engine, instance);
+	return instance;
+}
+
+static void on_unused(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+engine_value *net_stream_open(int fd)
+{
+	struct net_stream *stream = stream_new();
+	int result = stream ? open_fd(stream, fd) : -ENOMEM;
+	engine_value *instance = NULL;
+	if (result == 0)
+		instance = instance_of(stream);
+	else
+		engine_throw(runtime.engine, "Error", uv_err_name(result),
+			"cannot open a stream: %s", uv_strerror(result));
+	if (result < 0)
+		close(fd);
+	if (!instance && stream && stream->open)
+		uv_close(&stream->uv.handle, on_unused);
+	else if (!instance)
+		free(stream);
+	return instance;
+}
+
+/* ---- connecting ---- */
+
+static void tell_refused(struct net_stream *stream, unsigned refusal, int code, const char *text)
+{
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	engine_value *items[] = {
+		engine_int32(runtime.engine, code),
+		engine_string(runtime.engine, text ? text : ""),
+	};
+	tell(stream, NET_CONNECT, engine_int32(runtime.engine, (int32_t)refusal),
+		engine_array(runtime.engine, items, ARRAY_LENGTH(items)));
+	engine_scope_close(runtime.engine, &scope);
+}
+
+static void on_connected(void *data, const struct egress_result *result)
+{
+	struct net_stream *stream = data;
+	stream->request = NULL;
+	if (result->refusal) {
+		tell_refused(stream, result->refusal, result->code, result->text);
+		return;
+	}
+	int opened = open_fd(stream, result->fd);
+	if (opened < 0) {
+		close(result->fd);
+		tell_refused(stream, EGRESS_FAILED, -opened, uv_strerror(opened));
+		return;
+	}
+	set_reference(stream);
+	tell_status(stream, NET_CONNECT, 0);
+}
+
+/* connect(host, port, unix, family, timeout in ms): 0 or a negative errno. */
+static engine_value *stream_connect(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = engine_call_state(call);
+	if (!stream || stream->open || stream->request || stream->closing)
+		return engine_int32(engine, -EALREADY);
+	size_t length;
+	cleanup_free char *host =
+		engine_to_utf8(engine, engine_call_argument(engine, call, 0), &length);
+	if (!host)
+		return engine_int32(engine, -ENOMEM);
+	stream->request = egress_connect(host, length, (uint16_t)engine_argument_int32(call, 1),
+		engine_argument_bool(call, 2), (unsigned)engine_argument_int32(call, 3),
+		(uint32_t)engine_argument_number(call, 4), on_connected, stream);
+	if (!stream->request)
+		return engine_int32(engine, -ENOMEM);
+	if (!stream->self)
+		stream->self = engine_ref_new(engine, engine_call_this(engine, call));
+	set_reference(stream);
+	return engine_int32(engine, 0);
+}
+
+/* ---- reading ---- */
+
+static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buffer)
+{
+	(void)handle;
+	(void)suggested;
+	if (!read_buffer)
+		read_buffer = malloc(READ_BYTES);
+	*ret_buffer = uv_buf_init(read_buffer, read_buffer ? READ_BYTES : 0);
+}
+
+/* The bytes of a read as JavaScript has them; NULL when there is no memory for them. */
+static engine_value *bytes_of_read(size_t length)
+{
+	engine_value *bytes;
+	if (length >= KEEP_BYTES)
+		bytes = engine_bytes_take(runtime.engine, take_pointer(read_buffer), length);
+	else
+		bytes = engine_bytes_copy(runtime.engine, read_buffer, length);
+	if (!bytes)
+		engine_exception_take(runtime.engine);
+	return bytes;
+}
+
+static void on_read(uv_stream_t *uv, ssize_t length, const uv_buf_t *buffer)
+{
+	struct net_stream *stream = uv->data;
+	struct engine_scope scope;
+	engine_value *value = NULL;
+	(void)buffer;
+	if (length == 0)
+		return;
+	engine_scope_open(runtime.engine, &scope);
+	if (length > 0) {
+		stream->bytes_read += (uint64_t)length;
+		value = bytes_of_read((size_t)length);
+		if (!value)
+			length = -ENOMEM;
+	}
+	if (length < 0 && length != UV_EOF)
+		value = engine_int32(runtime.engine, (int32_t)length);
+	if (length < 0)
+		uv_read_stop(uv);
+	tell(stream, NET_READ, value, NULL);
+	engine_scope_close(runtime.engine, &scope);
+}
+
+/* The stream of a call, when it is open and stays so. */
+static struct net_stream *usable(const struct engine_call *call)
+{
+	struct net_stream *stream = engine_call_state(call);
+	return stream && stream->open && !stream->closing ? stream : NULL;
+}
+
+static engine_value *stream_read_start(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = usable(call);
+	if (!stream || stream->listener >= 0)
+		return engine_int32(engine, -EBADF);
+	int result = uv_read_start(&stream->uv.stream, on_allocate, on_read);
+	return engine_int32(engine, result == UV_EALREADY ? 0 : result);
+}
+
+static engine_value *stream_read_stop(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = usable(call);
+	if (stream)
+		uv_read_stop(&stream->uv.stream);
+	return engine_int32(engine, 0);
+}
+
+/* ---- writing ---- */
+
+static void on_slice_written(uv_write_t *request, int status);
+
+/* Chunk INDEX of CHUNKS, which is one array of bytes or an array of them. */
+static engine_value *chunk_at(engine_value *chunks, uint32_t index)
+{
+	return engine_is_array(chunks) ? engine_get_index(runtime.engine, chunks, index) : chunks;
+}
+
+/* What is next to be written, at most VECTOR_MAX pieces; they hold until JavaScript runs.
+ * A chunk that the program has detached meanwhile has no bytes. */
+static unsigned gather(const struct net_stream *stream, engine_value *chunks, uv_buf_t *vector)
+{
+	const uint32_t count = engine_is_array(chunks) ? engine_array_length(chunks) : 1;
+	size_t offset = stream->offset;
+	unsigned pieces = 0;
+	for (uint32_t i = stream->chunk; i < count && pieces < VECTOR_MAX; i++, offset = 0) {
+		void *data;
+		size_t length;
+		engine_value *chunk = chunk_at(chunks, i);
+		if (!chunk || !engine_bytes_get(chunk, &data, &length) || length <= offset)
+			continue;
+		length -= offset;
+		vector[pieces++] = uv_buf_init(
+			(char *)data + offset, (unsigned)(length > INT32_MAX ? INT32_MAX : length));
+	}
+	return pieces;
+}
+
+static void advance(struct net_stream *stream, engine_value *chunks, size_t written)
+{
+	const uint32_t count = engine_is_array(chunks) ? engine_array_length(chunks) : 1;
+	stream->bytes_written += written;
+	for (; stream->chunk < count; stream->chunk++, stream->offset = 0) {
+		void *data;
+		size_t length = 0;
+		engine_value *chunk = chunk_at(chunks, stream->chunk);
+		if (!chunk || !engine_bytes_get(chunk, &data, &length))
+			length = 0;
+		size_t left = length > stream->offset ? length - stream->offset : 0;
+		if (written < left) {
+			stream->offset += written;
+			return;
+		}
+		written -= left;
+	}
+}
+
+/* The socket is full: libuv writes a copy of the next bytes when it can. 1 or an errno. */
+static int write_slice(struct net_stream *stream, const uv_buf_t *vector, unsigned pieces)
+{
+	size_t length = 0;
+	stream->slice = malloc(SLICE_BYTES);
+	if (!stream->slice)
+		return -ENOMEM;
+	for (unsigned i = 0; i < pieces && length < SLICE_BYTES; i++) {
+		size_t room = SLICE_BYTES - length;
+		size_t part = vector[i].len < room ? vector[i].len : room;
+		memcpy(stream->slice + length, vector[i].base, part);
+		length += part;
+	}
+	stream->slice_length = length;
+	uv_buf_t buffer = uv_buf_init(stream->slice, (unsigned)length);
+	int result = uv_write(&stream->write, &stream->uv.stream, &buffer, 1, on_slice_written);
+	return result < 0 ? result : 1;
+}
+
+/* Writes what the socket takes. 0: all of it; 1: the rest follows; or a negative errno. */
+static int write_more(struct net_stream *stream, engine_value *chunks)
+{
+	for (;;) {
+		uv_buf_t vector[VECTOR_MAX];
+		unsigned pieces = gather(stream, chunks, vector);
+		if (pieces == 0)
+			return 0;
+		int written = uv_try_write(&stream->uv.stream, vector, pieces);
+		if (written == UV_EAGAIN)
+			return write_slice(stream, vector, pieces);
+		if (written < 0)
+			return written;
+		advance(stream, chunks, (size_t)written);
+	}
+}
+
+static void on_slice_written(uv_write_t *request, int status)
+{
+	struct net_stream *stream = request->handle->data;
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	free(stream->slice);
+	stream->slice = NULL;
+	if (status == 0) {
+		engine_value *chunks = engine_ref_get(runtime.engine, stream->chunks);
+		advance(stream, chunks, stream->slice_length);
+		status = stream->closing ? UV_ECANCELED : write_more(stream, chunks);
+	}
+	if (status <= 0) {
+		forget_write(stream);
+		tell(stream, NET_WRITE, engine_int32(runtime.engine, status), NULL);
+	}
+	engine_scope_close(runtime.engine, &scope);
+}
+
+/* write(bytes or array of bytes): 0 written, 1 the event NET_WRITE follows, or a negative
+ * errno. One at a time: the library's streams queue the rest, within their limit. */
+static engine_value *stream_write(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = usable(call);
+	if (!stream || stream->listener >= 0)
+		return engine_int32(engine, -EBADF);
+	if (stream->chunks)
+		return engine_int32(engine, -EALREADY);
+	engine_value *chunks = engine_call_argument(engine, call, 0);
+	stream->chunk = 0;
+	stream->offset = 0;
+	int result = write_more(stream, chunks);
+	if (result == 1)
+		stream->chunks = engine_ref_new(engine, chunks);
+	else
+		forget_write(stream);
+	return engine_int32(engine, result);
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+	tell_status(request->handle->data, NET_SHUTDOWN, status);
+}
+
+/* shutdown(): our side ends. 0: the event NET_SHUTDOWN follows; or a negative errno. */
+static engine_value *stream_shutdown(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = usable(call);
+	if (!stream || stream->listener >= 0)
+		return engine_int32(engine, -ENOTCONN);
+	return engine_int32(
+		engine, uv_shutdown(&stream->shutdown, &stream->uv.stream, on_shutdown));
+}
+
+/* ---- the rest of a handle ---- */
+
+/* close(reset): whether the event NET_CLOSE follows; false when nothing was open. */
+static engine_value *stream_close(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = engine_call_state(call);
+	if (!stream || stream->closing)
+		return engine_bool(engine, false);
+	bool open = stream->open;
+	close_stream(stream, engine_argument_bool(call, 0));
+	return engine_bool(engine, open);
+}
+
+static engine_value *reference(struct engine_call *call, bool wanted)
+{
+	struct net_stream *stream = engine_call_state(call);
+	if (stream) {
+		stream->unreferenced = !wanted;
+		set_reference(stream);
+	}
+	return NULL;
+}
+
+static engine_value *stream_ref(struct engine *engine, struct engine_call *call)
+{
+	(void)engine;
+	return reference(call, true);
+}
+
+static engine_value *stream_unref(struct engine *engine, struct engine_call *call)
+{
+	(void)engine;
+	return reference(call, false);
+}
+
+static engine_value *stream_has_ref(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = engine_call_state(call);
+	return engine_bool(engine, stream && !stream->closing && !stream->unreferenced);
+}
+
+/* setNoDelay(whether): 0 or a negative errno. */
+static engine_value *stream_set_no_delay(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = usable(call);
+	int result = 0;
+	if (stream && stream->is_tcp)
+		result = uv_tcp_nodelay(&stream->uv.tcp, engine_argument_bool(call, 0));
+	return engine_int32(engine, result);
+}
+
+/* setKeepAlive(whether, seconds): 0 or a negative errno. Without a delay the system's. */
+static engine_value *stream_set_keep_alive(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = usable(call);
+	uv_os_fd_t fd;
+	int on = engine_argument_bool(call, 0), delay = engine_argument_int32(call, 1);
+	int result = 0;
+	if (!stream || !stream->is_tcp)
+		return engine_int32(engine, 0);
+	if (!on || delay > 0)
+		result = uv_tcp_keepalive(&stream->uv.tcp, on, (unsigned)delay);
+	else if (uv_fileno(&stream->uv.handle, &fd) == 0)
+		result = setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) < 0 ? -errno : 0;
+	return engine_int32(engine, result);
+}
+
+static engine_value *address_object(struct engine *engine, const struct sockaddr_storage *address)
+{
+	char text[INET6_ADDRSTRLEN];
+	engine_value *object = engine_object(engine);
+	if (address->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+		inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof text);
+		engine_set(engine, object, "address", engine_string(engine, text));
+		engine_set(engine, object, "family", engine_string(engine, "IPv6"));
+		engine_set(engine, object, "port", engine_int32(engine, ntohs(six->sin6_port)));
+	} else if (address->ss_family == AF_INET) {
+		const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+		inet_ntop(AF_INET, &four->sin_addr, text, sizeof text);
+		engine_set(engine, object, "address", engine_string(engine, text));
+		engine_set(engine, object, "family", engine_string(engine, "IPv4"));
+		engine_set(engine, object, "port", engine_int32(engine, ntohs(four->sin_port)));
+	}
+	return object;
+}
+
+/* address(whether the peer's): { address, family, port }; {} of a unix socket; undefined
+ * when it has none (any more). */
+static engine_value *stream_address(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = usable(call);
+	struct sockaddr_storage address = {0};
+	socklen_t length = sizeof address;
+	uv_os_fd_t fd;
+	if (!stream || uv_fileno(&stream->uv.handle, &fd) < 0)
+		return NULL;
+	int result = engine_argument_bool(call, 0)
+			     ? getpeername(fd, (struct sockaddr *)&address, &length)
+			     : getsockname(fd, (struct sockaddr *)&address, &length);
+	return result < 0 ? NULL : address_object(engine, &address);
+}
+
+static engine_value *stream_bytes_read(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = engine_call_state(call);
+	return engine_number(engine, stream ? (double)stream->bytes_read : 0);
+}
+
+static engine_value *stream_bytes_written(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = engine_call_state(call);
+	return engine_number(engine, stream ? (double)stream->bytes_written : 0);
+}
+
+static engine_value *construct(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = stream_new();
+	if (!stream)
+		return engine_throw(engine, "RangeError", NULL, "out of memory");
+	engine_set_state(engine_call_this(engine, call), stream);
+	return NULL;
+}
+
+/* ---- listeners ---- */
+
+void net_listeners_given(int first_fd, size_t count)
+{
+	listeners.first_fd = first_fd;
+	listeners.count = count;
+}
+
+bool net_listener_taken(size_t index)
+{
+	return index < WORKER_LISTENERS_MAX && listeners.taken[index];
+}
+
+/* The stream for a connection that waits on SERVER. */
+static struct net_stream *accept_stream(struct net_stream *server)
+{
+	struct net_stream *stream = stream_new();
+	if (!stream)
+		return NULL;
+	stream->is_tcp = server->is_tcp;
+	if (stream->is_tcp)
+		uv_tcp_init(&runtime.loop, &stream->uv.tcp);
+	else
+		uv_pipe_init(&runtime.loop, &stream->uv.pipe, 0);
+	stream->uv.handle.data = stream;
+	stream->open = true;
+	if (uv_accept(&server->uv.stream, &stream->uv.stream) == 0)
+		return stream;
+	uv_close(&stream->uv.handle, on_unused);
+	return NULL;
+}
+
+static void on_connection(uv_stream_t *uv, int status)
+{
+	struct net_stream *server = uv->data;
+	struct net_stream *stream = status < 0 ? NULL : accept_stream(server);
+	struct engine_scope scope;
+	if (!stream)
+		return;
+	engine_scope_open(runtime.engine, &scope);
+	engine_value *instance = instance_of(stream);
+	if (instance) {
+		stream->accepted = true;
+		http_server.holds++;
+		tell(server, NET_CONNECTION, instance, NULL);
+	} else {
+		engine_exception_take(runtime.engine);
+		uv_close(&stream->uv.handle, on_unused);
+	}
+	engine_scope_close(runtime.engine, &scope);
+}
+
+static int listen_on(struct net_stream *stream, size_t index)
+{
+	if (listeners.taken[index])
+		return -EADDRINUSE;
+	if (runtime.stopping)
+		return -ECANCELED;
+	int fd = fcntl(listeners.first_fd + (int)index, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* What it has accepted already it answers. */
+	http_server_release(index);
+	stream->listener = (int)index;
+	int result = open_fd(stream, fd);
+	if (result < 0)
+		close(fd);
+	else
+		result = uv_listen(&stream->uv.stream, SOMAXCONN, on_connection);
+	return result;
+}
+
+/* listen(index of netListeners): takes that listener over. 0 or a negative errno. */
+static engine_value *stream_listen(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = engine_call_state(call);
+	int32_t index = engine_argument_int32(call, 0);
+	if (!stream || stream->open || stream->request || stream->closing || index < 0 ||
+		(size_t)index >= listeners.count)
+		return engine_int32(engine, -EINVAL);
+	if (listeners.taken[index])
+		return engine_int32(engine, -EADDRINUSE);
+	if (!stream->self)
+		stream->self = engine_ref_new(engine, engine_call_this(engine, call));
+	int result = listen_on(stream, (size_t)index);
+	if (result < 0) {
+		close_stream(stream, false);
+		return engine_int32(engine, result);
+	}
+	listeners.taken[index] = stream;
+	set_reference(stream);
+	return engine_int32(engine, 0);
+}
+
+void net_listeners_drain(void)
+{
+	for (size_t i = 0; i < listeners.count; i++)
+		if (listeners.taken[i])
+			close_stream(listeners.taken[i], false);
+}
+
+/* netListeners(): [[name, address], …] of START: "tcp:127.0.0.1:80", "unix:/run/x". */
+static engine_value *list_listeners(struct engine *engine, struct engine_call *call)
+{
+	(void)call;
+	engine_value *list = engine_array(engine, NULL, 0);
+	for (size_t i = 0; i < listeners.count && i < runtime.start->listener_count; i++) {
+		const char *name = runtime.start->listener_names[i];
+		engine_value *items[] = {
+			engine_string(engine, name ? name : ""),
+			engine_string(engine, runtime.start->listeners[i]),
+		};
+		engine_set_index(engine, list, (uint32_t)i, engine_array(engine, items, 2));
+	}
+	return list;
+}
+
+/* netListenAudit(whether granted, resource): for the operator. Who decided is the supervisor,
+ * which bound what the policy grants. */
+static engine_value *listen_audit(struct engine *engine, struct engine_call *call)
+{
+	size_t length;
+	cleanup_free char *resource =
+		engine_to_utf8(engine, engine_call_argument(engine, call, 1), &length);
+	if (resource)
+		permission_audit(AUDIT_NET_LISTEN, AUDIT_LAYER_SUPERVISOR,
+			engine_argument_bool(call, 0), resource);
+	return NULL;
+}
+
+/* ---- the module ---- */
+
+static void find_hooks(void)
+{
+	const struct engine_tables *tables = natives_tables();
+	net_event = runtime_hook("netEvent");
+	while (strcmp(tables->classes[stream_class].name, "NetStream") != 0)
+		stream_class++;
+}
+
+static const struct engine_native methods[] = {
+	{"connect", stream_connect, 5},
+	{"listen", stream_listen, 1},
+	{"readStart", stream_read_start, 0},
+	{"readStop", stream_read_stop, 0},
+	{"write", stream_write, 1},
+	{"shutdown", stream_shutdown, 0},
+	{"close", stream_close, 1},
+	{"ref", stream_ref, 0},
+	{"unref", stream_unref, 0},
+	{"hasRef", stream_has_ref, 0},
+	{"setNoDelay", stream_set_no_delay, 1},
+	{"setKeepAlive", stream_set_keep_alive, 2},
+	{"address", stream_address, 1},
+};
+
+static const struct engine_native getters[] = {
+	{"bytesRead", stream_bytes_read, 0},
+	{"bytesWritten", stream_bytes_written, 0},
+};
+
+static const struct engine_class classes[] = {
+	{
+		.name = "NetStream",
+		.construct = construct,
+		.methods = methods,
+		.method_count = ARRAY_LENGTH(methods),
+		.getters = getters,
+		.getter_count = ARRAY_LENGTH(getters),
+		.destroy = destroy,
+	},
+};
+
+static const struct engine_native natives[] = {
+	{"netListeners", list_listeners, 0},
+	{"netListenAudit", listen_audit, 2},
+};
+
+const struct native_module net_natives = {
+	.natives = natives,
+	.native_count = ARRAY_LENGTH(natives),
+	.classes = classes,
+	.class_count = ARRAY_LENGTH(classes),
+	.bind = find_hooks,
+};

@@ -1,0 +1,23 @@
+/* Streams over sockets that were handed in: by the egress process (clients), by the
+ * supervisor (listeners of net.listen, pipes of children). Nothing here makes, binds or
+ * connects a socket; no system call exists for that in a worker.
+ *
+ * JavaScript has the class native.NetStream (isolate/js/node/net/handle.js), whose
+ * instances the library keeps; the hook netEvent tells it what happens. */
+#pragma once
+
+#include "isolate/runtime.h"
+
+/* A NetStream over the connected socket or pipe FD, which becomes the stream's in any
+ * case. NULL with an exception pending when that failed. */
+engine_value *net_stream_open(int fd);
+
+/* The listening sockets of START: COUNT descriptors from FIRST_FD on, which stay the
+ * caller's. A program that listens on one (node:net) gets a copy; the HTTP server leaves
+ * it alone from then on. */
+void net_listeners_given(int first_fd, size_t count);
+bool net_listener_taken(size_t index);
+
+/* The worker ends: accept nothing more on any of them. Connections that were accepted
+ * hold it (http_server.holds) until they are closed, or the grace time is over. */
+void net_listeners_drain(void);

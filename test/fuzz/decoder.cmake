@@ -1,0 +1,7 @@
+if(TENANTD_FUZZ)
+  pkg_check_modules(CODINGS REQUIRED IMPORTED_TARGET zlib libbrotlidec libzstd)
+  add_executable(decoder_fuzz decoder_fuzz.c ${CMAKE_SOURCE_DIR}/isolate/content_decoder.c)
+  target_compile_options(decoder_fuzz PRIVATE -fsanitize=fuzzer)
+  target_link_options(decoder_fuzz PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(decoder_fuzz PkgConfig::CODINGS)
+endif()

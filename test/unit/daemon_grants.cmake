@@ -1,0 +1,5 @@
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+add_executable(daemon_grants_test ${CMAKE_CURRENT_LIST_DIR}/daemon_grants_test.c)
+target_link_libraries(daemon_grants_test PRIVATE daemon PkgConfig::CMOCKA)
+add_test(NAME daemon_grants COMMAND daemon_grants_test)
+set_tests_properties(daemon_grants PROPERTIES SKIP_RETURN_CODE 77 RUN_SERIAL TRUE)
