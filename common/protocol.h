@@ -231,7 +231,7 @@ struct message_audit {
 	uint32_t layer;      /* enum audit_layer */
 	uint32_t allowed;    /* 0 or 1 */
 	int32_t syscall;     /* AUDIT_LAYER_SECCOMP: its number, else -1 */
-			     /* then the resource, NUL-terminated, at most AUDIT_RESOURCE_MAX */
+	/* then the resource, NUL-terminated, at most AUDIT_RESOURCE_MAX */
 };
 #define AUDIT_RESOURCE_MAX 4096
 
@@ -312,7 +312,7 @@ struct message_child_failed {
 	struct message_header header;
 	uint32_t child;
 	int32_t code; /* errno: EACCES not granted, ENOENT no such program, EAGAIN too many */
-		      /* then the text, NUL-terminated */
+	/* then the text, NUL-terminated */
 };
 
 struct message_child_exited {
@@ -337,3 +337,11 @@ struct worker_stats {
 	uint64_t heap_limit_bytes;
 	uint64_t external_bytes;
 };
+
+/* What the first turn may use of the CPU where each may use TURN_CPU_MS (not 0): the program
+ * is loaded in it. */
+static inline uint64_t worker_first_turn_ms(uint32_t turn_cpu_ms)
+{
+	const uint64_t most = (uint64_t)turn_cpu_ms * 10;
+	return most > 5000 ? most : 5000;
+}

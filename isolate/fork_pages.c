@@ -52,8 +52,8 @@ static int read_maps(char *text, struct error *error)
 static int each_mapping(
 	void (*visit)(const struct mapping *, void *), void *data, struct error *error)
 {
-	char *text = mmap(NULL, MAPS_BYTES_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		-1, 0);
+	char *text = mmap(
+		NULL, MAPS_BYTES_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (text == MAP_FAILED)
 		return error_errno(error, errno, "no memory for /proc/self/maps");
 	int result = read_maps(text, error);
@@ -260,17 +260,4 @@ void fork_pages_take(void)
 			    MADV_POPULATE_WRITE) < 0 &&
 			errno == EINVAL)
 			return; /* An older kernel: the faults come one by one. */
-}
-
-/* ---- after the start ---- */
-
-#define STACK_KEPT (8u << 10)
-#define STACK_USED_MAX (64u << 10)
-
-void fork_pages_give_back(void)
-{
-	uintptr_t here = (uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(PAGE - 1);
-	/* More than the start used; what was never touched costs nothing. */
-	(void)madvise((void *)(here - STACK_KEPT - STACK_USED_MAX), STACK_USED_MAX, MADV_DONTNEED);
-	malloc_trim(0);
 }

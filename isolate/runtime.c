@@ -257,8 +257,8 @@ static void run_hook(engine_ref *hook)
 {
 	struct engine_scope scope;
 	engine_scope_open(runtime.engine, &scope);
-	runtime_call(engine_ref_get(runtime.engine, hook), engine_undefined(runtime.engine), NULL,
-		0);
+	runtime_call(
+		engine_ref_get(runtime.engine, hook), engine_undefined(runtime.engine), NULL, 0);
 	engine_scope_close(runtime.engine, &scope);
 }
 

@@ -10,9 +10,10 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static uint32_t tick_ms, limit, first_limit, used;
+static uint32_t tick_ms;
+static uint64_t limit, first_limit, used;
 static uint64_t turn_seen;
-static char too_long[160];
+static char too_long[160], loading_too_long[160];
 
 /* Runs in the signal handler: only async-signal-safe calls, no JavaScript. */
 static void on_tick(int signal_number)
@@ -27,9 +28,11 @@ static void on_tick(int signal_number)
 		if (used == 0)
 			runtime.stats->turn_started_ns = clock_ns() - tick_ms * 1000000ull;
 		used += tick_ms;
-		if (used > (turns == 0 ? first_limit : limit)) {
-			(void)!write(STDERR_FILENO, too_long, strlen(too_long));
-			runtime_exit(WORKER_REASON_CPU_LIMIT, 152, too_long);
+		const bool first = turns == 0;
+		if (used > (first ? first_limit : limit)) {
+			const char *text = first ? loading_too_long : too_long;
+			(void)!write(STDERR_FILENO, text, strlen(text));
+			runtime_exit(WORKER_REASON_CPU_LIMIT, 152, text);
 		}
 	}
 	errno = saved;
@@ -40,12 +43,16 @@ int watchdog_start(uint32_t limit_ms, struct error *error)
 	if (limit_ms == 0)
 		return 0;
 	limit = limit_ms;
-	first_limit = limit_ms * 10 > 5000 ? limit_ms * 10 : 5000;
+	first_limit = worker_first_turn_ms(limit_ms);
 	tick_ms = limit_ms / 5 < 10 ? 10 : limit_ms / 5 > 100 ? 100 : limit_ms / 5;
 	snprintf(too_long, sizeof too_long,
 		"one turn of the event loop used more than %u ms of CPU time "
 		"(limits.request.cpu)\n",
 		limit_ms);
+	snprintf(loading_too_long, sizeof loading_too_long,
+		"loading the program used more than %llu ms of CPU time (limits.request.cpu; the "
+		"first turn of the event loop may take ten times as much, and 5 s)\n",
+		(unsigned long long)first_limit);
 	struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
 	struct itimerval every = {
 		.it_interval = {.tv_sec = tick_ms / 1000, .tv_usec = tick_ms % 1000 * 1000},

@@ -334,8 +334,6 @@ static void serve(size_t listeners, engine_value *environment)
 		uv_run(&runtime.loop, UV_RUN_NOWAIT);
 	runtime.ready = true;
 	tell(MESSAGE_READY);
-	if (!getenv("NOBACK"))
-		fork_pages_give_back();
 }
 
 /* Runs until nothing is left to do. */

@@ -61,6 +61,25 @@ int job_clone_host(const char *path, uint64_t attributes, struct error *error)
 
 /* ---- places in the new root ---- */
 
+/* Without openat2: what it would say, by really having that root for a moment. The process is
+ * alone, and root of its namespace. */
+static int open_in_chroot(int root, const char *path, int flags)
+{
+	cleanup_close int old_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int old_folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (old_root < 0 || old_folder < 0 || fchdir(root) < 0)
+		return -1;
+	int fd = -1;
+	if (chroot(".") == 0)
+		fd = open(path, O_PATH | O_CLOEXEC | flags);
+	const int code = errno;
+	/* Whoever cannot come back must not go on. */
+	if (fchdir(old_root) < 0 || chroot(".") < 0 || fchdir(old_folder) < 0)
+		_exit(125);
+	errno = code;
+	return fd;
+}
+
 /* PATH as the program will see it: links are followed, and never lead out. */
 int job_open_inside(int root, const char *path, uint64_t flags)
 {
@@ -68,7 +87,8 @@ int job_open_inside(int root, const char *path, uint64_t flags)
 		.flags = O_PATH | O_CLOEXEC | flags,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
-	return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+	return fd < 0 && errno == ENOSYS ? open_in_chroot(root, path, (int)flags) : fd;
 }
 
 static int make_place(int root, const char *path, bool folder, int depth, struct error *error);

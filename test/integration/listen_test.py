@@ -151,10 +151,10 @@ export default { fetch: () => Response.json({ tried, twice }) };
         _, _, body = request(int(listeners[1]["address"].rsplit(":", 1)[1]))
         result = json.loads(body)
         self.assertEqual(result["tried"][:4], [
-            ["ERR_ACCESS_DENIED", "NetListen", "[::]:1"],
-            ["ERR_ACCESS_DENIED", "NetListen", "10.0.0.1:80"],
-            ["ERR_ACCESS_DENIED", "NetListen", "unix:/tmp/x.sock"],
-            ["ERR_ACCESS_DENIED", "NetListen", "nobody"]])
+            ["ERR_ACCESS_DENIED", "Net", "[::]:1"],
+            ["ERR_ACCESS_DENIED", "Net", "10.0.0.1:80"],
+            ["ERR_ACCESS_DENIED", "Net", "unix:/tmp/x.sock"],
+            ["ERR_ACCESS_DENIED", "Net", "nobody"]])
         self.assertEqual(result["tried"][4:], [None, ["EADDRINUSE", None, None], None])
         self.assertEqual(result["twice"], "ERR_SERVER_ALREADY_LISTEN")
         with open(os.path.join(self.daemon.state, "audit", "audit.jsonl")) as file:

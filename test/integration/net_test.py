@@ -148,7 +148,7 @@ say({{ address, name, path, disguised }});
                               ("path", "unix:/run/not-granted.sock")):
             error = result[key]["error"]
             self.assertEqual(error["code"], "ERR_ACCESS_DENIED", error)
-            self.assertEqual(error["permission"], "NetConnect")
+            self.assertEqual(error["permission"], "Net")
             self.assertEqual(error["resource"], resource)
             self.assertIn(resource, error["message"])
         self.assertTrue(set(result["disguised"]) <= {"ERR_ACCESS_DENIED", "ENOTFOUND"},

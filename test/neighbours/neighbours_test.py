@@ -28,9 +28,9 @@ import harness
 from harness import SLOW, TenantdTest
 
 RATE = 1000
-WINDOW_MS = 300
-ROUNDS_LEAST = 4
-ROUNDS_MOST = 20
+WINDOW_MS = 500
+ROUNDS_LEAST = 3
+ROUNDS_MOST = 12
 RATIO = 1.5
 STATUS_SECONDS = 1.0 * SLOW
 

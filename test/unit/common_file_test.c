@@ -191,6 +191,48 @@ static void reading_has_a_limit(void **state)
 	assert_int_equal(file_read(AT_FDCWD, folder, 1, &data, NULL, &error), -EISDIR);
 }
 
+/* What openat2 says, and without it (test/variants/without openat2) what we do. */
+static void below_a_folder_is_no_way_out(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *path;
+		int flags, code;
+	} cases[] = {
+		{"sub/b", O_RDONLY, 0},
+		{"sub//b", O_RDONLY, 0},
+		{"./sub/./b", O_RDONLY, 0},
+		{"sub", O_PATH | O_DIRECTORY, 0},
+		{"sub/", O_PATH | O_DIRECTORY, 0},
+		{"sub/c", O_RDONLY, ENOENT},
+		{"sub/b/c", O_RDONLY, ENOTDIR},
+		{"/etc/passwd", O_RDONLY, EXDEV},
+		{"../etc", O_RDONLY, EXDEV},
+		{"sub/link", O_RDONLY, ELOOP},
+		{"link/b", O_RDONLY, ELOOP},
+		{"sub/b", O_WRONLY | O_CREAT | O_EXCL, EEXIST},
+	};
+	assert_int_equal(mkdirat(dir_fd, "sub", 0755), 0);
+	cleanup_close int made =
+		file_open_beneath(dir_fd, "sub/b", O_WRONLY | O_CREAT | O_EXCL, 0640);
+	struct stat status;
+	assert_true(made >= 0 && fstat(made, &status) == 0);
+	assert_int_equal(status.st_mode & 07777, 0640);
+	assert_int_equal(fcntl(made, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(symlinkat("b", dir_fd, "sub/link"), 0);
+	assert_int_equal(symlinkat("sub", dir_fd, "link"), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		cleanup_close int fd =
+			file_open_beneath(dir_fd, cases[i].path, cases[i].flags, 0600);
+		const int code = fd < 0 ? errno : 0;
+		/* A link in the middle, asked for as a folder, is none. */
+		if (code != cases[i].code && !(cases[i].code == ELOOP && code == ENOTDIR))
+			fail_msg("%s: %s", cases[i].path, strerror(code));
+	}
+	unlinkat(dir_fd, "sub/link", 0);
+	unlinkat(dir_fd, "link", 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -203,6 +245,7 @@ int main(void)
 		TEST(a_name_that_cannot_be_replaced_is_an_error),
 		TEST(a_kill_at_any_moment_leaves_old_or_new),
 		TEST(reading_has_a_limit),
+		TEST(below_a_folder_is_no_way_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

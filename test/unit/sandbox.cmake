@@ -9,7 +9,7 @@ add_library(attack STATIC
 add_library(sandbox_harness STATIC ${CMAKE_CURRENT_LIST_DIR}/sandbox_harness.c)
 target_link_libraries(sandbox_harness PUBLIC attack sandbox common)
 
-foreach(name sandbox sandbox_attack sandbox_grant sandbox_pool seccomp cgroup cgroup_layout)
+foreach(name sandbox sandbox_attack sandbox_container sandbox_grant sandbox_pool seccomp cgroup cgroup_layout)
   add_executable(${name}_test ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c)
   target_link_libraries(${name}_test PRIVATE sandbox_harness PkgConfig::CMOCKA Threads::Threads)
   add_test(NAME ${name} COMMAND ${name}_test)

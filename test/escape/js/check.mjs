@@ -14,7 +14,7 @@ export async function codeOf(action) {
 		const value = await action();
 		return `got ${typeof value === 'object' ? JSON.stringify(value)?.slice(0, 80) : String(value).slice(0, 80)}`;
 	} catch (error) {
-		return error?.code ?? error?.cause?.code ?? error?.name ?? String(error);
+		return String(error?.code ?? error?.cause?.code ?? error?.name ?? error);
 	}
 }
 
@@ -35,7 +35,7 @@ export function absent(name, ...actions) {
 		for (const action of actions) {
 			const code = await codeOf(action);
 			if (!['got undefined', 'ERR_UNKNOWN_BUILTIN_MODULE', 'ERR_MODULE_NOT_FOUND', 'TypeError', 'ReferenceError',
-				'ERR_NOT_SUPPORTED', 'ERR_FEATURE_UNAVAILABLE', 'ERR_METHOD_NOT_IMPLEMENTED'].includes(code))
+				'ERR_UNSUPPORTED_ESM_URL_SCHEME', 'ERR_FEATURE_UNAVAILABLE', 'ERR_METHOD_NOT_IMPLEMENTED'].includes(code))
 				return `${action} is there: ${code}`;
 		}
 	});

@@ -115,7 +115,7 @@ await check('isolated-vm CVE-2021-21413, vm2 CVE-2026-24118 constructors lead no
 });
 await check('vm2 CVE-2026-47210, 43997 species, thenables, inspect, getters on prototypes', async () => {
 	const seen = [];
-	const traps = ['then', 'fd', 'path', 'flags', 'flag', 'mode', 'encoding', 'signal', 'recursive', 'bypass', 'internal', 'get', 'value', 'writable', 'constructor_'];
+	const traps = ['then', 'fd', 'path', 'flags', 'flag', 'mode', 'encoding', 'signal', 'recursive', 'bypass', 'internal', 'shell', 'cwd', 'withFileTypes', 'host', 'port'];
 	for (const trap of traps.slice(1))
 		Object.defineProperty(Object.prototype, trap, { configurable: true, get() { seen.push([trap, this]); return undefined; }, set(value) { Object.defineProperty(this, trap, { value, writable: true, configurable: true, enumerable: true }); } });
 	const species = Object.getOwnPropertyDescriptor(Promise, Symbol.species);

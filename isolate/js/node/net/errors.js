@@ -45,7 +45,7 @@ function connectError(errno, target) {
 export function refusalError(refusal, errno, text, target) {
 	switch (refusal) {
 		case DENIED:
-			return accessDenied('NetConnect', resourceOf(target), deniedText(target, text));
+			return accessDenied('Net', resourceOf(target), deniedText(target, text));
 		case BAD_HOST:
 		case NOT_FOUND:
 			return lookupError(EAI_NONAME, 'ENOTFOUND', target.host ?? target.path);
@@ -70,7 +70,7 @@ export function refusalError(refusal, errno, text, target) {
 
 export function listenDenied(resource, granted) {
 	const error = accessDenied(
-		'NetListen',
+		'Net',
 		resource,
 		`listening on ${resource} is not granted (net.listen of the policy ${
 			granted.length === 0 ? 'is empty' : `has ${granted}`
