@@ -1,4 +1,4 @@
-# tenantd: `make run`, `make test`, `make bench`. Everything that these need is
+# tenantd: `make run`, `make test`, `make escape`, `make bench`. Everything that these need is
 # prepared first, and kept in build/ until its recipe changes.
 SHELL := /bin/bash
 PRESET ?= release
@@ -7,7 +7,7 @@ ifneq ($(shell id -u),0)
 $(error tenantd: needs root, to make the userland and to confine tenants)
 endif
 
-.PHONY: all run test bench asan fuzz format clean
+.PHONY: all run test escape bench asan fuzz format clean
 .DELETE_ON_ERROR:
 
 all: build/tenantctl build/examples/hono/main.js
@@ -17,6 +17,10 @@ run: all
 
 test: all asan build/npm
 	@tools/test
+
+# What is tried to get out, what stops it, and where only one layer does.
+escape: all
+	@tools/userland python3 test/escape/battery.py run
 
 bench: all
 	@tools/bench

@@ -65,18 +65,36 @@ enum act { TAKE_AWAY, MAKE_READ_ONLY };
 
 static bool is_wanted(const struct instance_grant *grant, enum act act, const char *resource)
 {
-	if (act == MAKE_READ_ONLY && !grant->write)
+	if (grant->gone || (act == MAKE_READ_ONLY && !grant->write))
 		return false;
 	return resource[0] == '\0' || strcmp(resource, grant->path) == 0;
 }
 
-static int act_on(const char *path, enum act act)
+static int make_read_only(int folder, const char *path, unsigned flags)
 {
 	struct mount_attr wanted = {.attr_set = MOUNT_ATTR_RDONLY};
-	if (act == MAKE_READ_ONLY)
-		return (int)syscall(SYS_mount_setattr, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &wanted,
-			sizeof wanted);
-	/* One that was dropped before is no mount any more. */
+	return (int)syscall(SYS_mount_setattr, folder, path, flags, &wanted, sizeof wanted);
+}
+
+/* The kernel makes no mount read-only that a file is open in for writing: a read-only copy
+ * takes its place, and what is open stays open in what was there. */
+static int exchange(const char *path)
+{
+	int copy = (int)syscall(SYS_open_tree, AT_FDCWD, path,
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
+	if (copy < 0 || make_read_only(copy, "", AT_EMPTY_PATH) < 0 ||
+		syscall(SYS_umount2, path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+		return -1;
+	return (int)syscall(SYS_move_mount, copy, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+static int act_on(const char *path, enum act act)
+{
+	if (act == MAKE_READ_ONLY) {
+		int result = make_read_only(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
+		return result < 0 && errno == EBUSY ? exchange(path) : result;
+	}
+	/* One that was in another, which was dropped before, is no mount any more. */
 	int result = (int)syscall(SYS_umount2, path, MNT_DETACH | UMOUNT_NOFOLLOW);
 	return result < 0 && (errno == EINVAL || errno == ENOENT) ? 0 : result;
 }
@@ -95,7 +113,7 @@ _Noreturn static void help(const struct instance *instance, enum act act, const 
 	_exit(0);
 }
 
-static int change_mounts(struct instance *instance, enum act act, const char *resource)
+static int run_helper(const struct instance *instance, enum act act, const char *resource)
 {
 	siginfo_t info = {0};
 	pid_t pid = fork();
@@ -110,6 +128,24 @@ static int change_mounts(struct instance *instance, enum act act, const char *re
 	if (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0)
 		return -errno;
 	return info.si_code == CLD_EXITED ? -info.si_status : -ETIMEDOUT;
+}
+
+/* A helper only where there is something to do: each grant is given up once, and so a worker
+ * cannot make the supervisor fork for as long as it likes. */
+static int change_mounts(struct instance *instance, enum act act, const char *resource)
+{
+	bool wanted = false;
+	for (size_t i = 0; i < instance->grant_count; i++)
+		wanted |= is_wanted(&instance->grants[i], act, resource);
+	int result = wanted ? run_helper(instance, act, resource) : 0;
+	for (size_t i = 0; result == 0 && i < instance->grant_count; i++) {
+		struct instance_grant *grant = &instance->grants[i];
+		if (!is_wanted(grant, act, resource))
+			continue;
+		grant->write = false;
+		grant->gone = act == TAKE_AWAY;
+	}
+	return result == -ESRCH ? 0 : result; /* it has just ended */
 }
 
 /* ---- scopes ---- */
@@ -145,13 +181,14 @@ static int drop_child(struct instance *instance, const char *resource)
 static const struct {
 	const char *name;
 	int (*drop)(struct instance *instance, const char *resource);
+	bool by_mounts;
 } scopes[] = {
-	{"fs", drop_files},
-	{"fs.read", drop_files}, /* to write is to read */
-	{"fs.write", drop_write},
-	{"net", drop_net},
-	{"net.connect", drop_net},
-	{"child", drop_child},
+	{"fs", drop_files, true},
+	{"fs.read", drop_files, true}, /* to write is to read */
+	{"fs.write", drop_write, true},
+	{"net", drop_net, false},
+	{"net.connect", drop_net, false},
+	{"child", drop_child, false},
 };
 
 bool instance_drop(struct instance *instance, const void *message, size_t length)
@@ -167,6 +204,10 @@ bool instance_drop(struct instance *instance, const void *message, size_t length
 	for (size_t i = 0; i < ARRAY_LENGTH(scopes); i++) {
 		if (strcmp(scopes[i].name, scope) != 0)
 			continue;
+		/* There the worker's mounts are our own, and the host's: its library does not
+		 * ask, and who does must not take them from everybody. */
+		if (scopes[i].by_mounts && instance->factory->tier != TIER_FULL)
+			return false;
 		children_drop(instance->children, scope, resource);
 		int result = scopes[i].drop(instance, resource);
 		if (result < 0) {

@@ -217,16 +217,19 @@ static void take_audit(struct egress *egress, const char *data, size_t length)
 			audit.allowed ? "allowed" : "denied", escape_for_log(reason));
 }
 
-/* Keeps what an instance gave up. Beyond what anybody needs, it gives up everything. */
-static void remember_drop(struct client *client, const char *rule)
+/* Keeps what an instance gave up. Beyond what anybody needs, it gives up everything. Returns
+ * false when that was known: it need not be told again, however often the instance says so. */
+static bool remember_drop(struct client *client, const char *rule)
 {
-	if (rule[0] == '\0' || client->drops.count >= DROPS_MAX) {
-		client->dropped_all = true;
-		return;
-	}
+	if (client->dropped_all)
+		return false;
 	for (size_t i = 0; i < client->drops.count; i++)
 		if (strcmp(client->drops.items[i], rule) == 0)
-			return;
+			return false;
+	if (rule[0] == '\0' || client->drops.count >= DROPS_MAX) {
+		client->dropped_all = true;
+		return true;
+	}
 	char **items = reallocarray(client->drops.items, client->drops.count + 1, sizeof *items);
 	char *copy = items ? strdup(rule) : NULL;
 	if (items)
@@ -235,6 +238,7 @@ static void remember_drop(struct client *client, const char *rule)
 		items[client->drops.count++] = copy;
 	else
 		client->dropped_all = true;
+	return true;
 }
 
 static void take_drop(struct egress *egress, const char *data, size_t length)
@@ -596,8 +600,10 @@ int egress_drop(struct egress *egress, uint32_t instance, const char *rule, stru
 			return result;
 		policy_net_rule_format(&parsed, drop.text);
 	}
-	remember_drop(client, drop.text);
-	if (client->sent && egress->state &&
+	const bool news = remember_drop(client, drop.text);
+	if (client->dropped_all)
+		drop.text[0] = '\0';
+	if (news && client->sent && egress->state &&
 		message_send(egress->channel, &drop, sizeof drop.header + strlen(drop.text) + 1,
 			NULL, 0) < 0)
 		kill_process(egress, "it does not read");

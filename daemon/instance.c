@@ -21,6 +21,7 @@
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 /* A single turn of the event loop that has used this many times its limit was not
@@ -33,7 +34,14 @@
 /* More than a job's first process takes to end it by TERM, and then by KILL. */
 #define JOB_TIME_MARGIN_MS 10000
 
+/* Messages that one worker is listened to in an interval. */
+#define TALK_INTERVAL_US 100000
+#define TALK_MESSAGES 200
+
 #define DESCRIPTORS_SPARE (40 + WORKER_GRANTS_MAX)
+
+/* More than a channel's buffer holds. */
+#define LAST_MESSAGES_MAX 1024
 
 #define REPORT_MAX (sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1)
 enum {
@@ -125,6 +133,7 @@ static int process_exited(sd_event_source *source, int fd, uint32_t events, void
 	int result = waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
 	if (result < 0 ? errno != ECHILD : info.si_pid == 0)
 		return 0;
+	instance->dead = true;
 	read_messages(instance); /* its last words */
 	instance_explain_end(instance, &info);
 	ended(instance);
@@ -246,6 +255,8 @@ static void handle_message(struct instance *instance, const void *message, size_
 	case MESSAGE_CHILD_START:
 	case MESSAGE_CHILD_SIGNAL:
 	case MESSAGE_DROP:
+		if (instance->dead)
+			break; /* the dead have no wishes */
 		if (instance->mode == WORKER_MODE_JOB || !handle_wish(instance, message, length))
 			instance_kill(instance, END_PROTOCOL, "a message of no worker");
 		break;
@@ -303,8 +314,7 @@ static bool read_message(struct instance *instance)
 
 static void read_messages(struct instance *instance)
 {
-	/* At most what a socket buffer can hold of anything legal. */
-	for (int i = 0; i < 8 && instance->channel_source; i++)
+	for (int i = 0; i < LAST_MESSAGES_MAX && instance->channel_source; i++)
 		if (!read_message(instance))
 			break;
 }
@@ -390,8 +400,12 @@ static int open_channel(struct instance *instance, struct error *error)
 		instance->channel, EPOLLIN, channel_readable, instance);
 	if (result < 0)
 		return error_errno(error, result, "cannot watch a worker's channel");
-	/* Before its death: last words come first. */
-	sd_event_source_set_priority(instance->channel_source, -10);
+	/* Not before others, and not for as long as it likes to talk: the rest waits in the
+	 * channel, then the worker. Its last words are read at its death, whatever waits. */
+	result = sd_event_source_set_ratelimit(
+		instance->channel_source, TALK_INTERVAL_US, TALK_MESSAGES);
+	if (result < 0)
+		return error_errno(error, result, "cannot limit a worker's messages");
 	/* What the worker says waits until the zygote has said which process it is: their
 	 * messages take different ways. */
 	sd_event_source_set_enabled(instance->channel_source, SD_EVENT_OFF);
@@ -721,36 +735,58 @@ bool instance_read_stats(const struct instance *instance, struct worker_stats *r
 	return true;
 }
 
-/* By its control group, or, where no one counts, by its process. */
-static uint64_t cpu_used(const struct instance *instance)
+/* Of one process: memory that is its own, and threads. */
+static void read_process(pid_t pid, struct cgroup_stats *stats)
 {
-	struct cgroup_stats used;
+	char path[32];
+	unsigned long long resident, shared;
+	snprintf(path, sizeof path, "/proc/%d/statm", pid);
+	cleanup_fclose FILE *memory = fopen(path, "re");
+	if (memory && fscanf(memory, "%*u %llu %llu", &resident, &shared) == 2)
+		stats->memory_bytes = (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+	snprintf(path, sizeof path, "/proc/%d/task", pid);
+	struct stat tasks;
+	if (stat(path, &tasks) == 0 && tasks.st_nlink > 2)
+		stats->pids = tasks.st_nlink - 2;
+}
+
+void instance_read_use(const struct instance *instance, struct cgroup_stats *ret_stats)
+{
+	const struct cgroup_host *host = instance->factory->cgroups;
 	clockid_t clock;
 	struct timespec time;
-	cgroup_read_stats(instance->cgroup, &used);
-	if (used.cpu_usec == 0 && clock_getcpuclockid(instance->pid, &clock) == 0 &&
+	cgroup_read_stats(instance->cgroup, ret_stats);
+	if (instance->pidfd < 0)
+		return;
+	if (ret_stats->cpu_usec == 0 && clock_getcpuclockid(instance->pid, &clock) == 0 &&
 		clock_gettime(clock, &time) == 0)
-		used.cpu_usec = (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-	return used.cpu_usec;
+		ret_stats->cpu_usec =
+			(uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+	if (cgroup_host_missing(host, CGROUP_MEMORY) && cgroup_host_missing(host, CGROUP_PIDS))
+		read_process(instance->pid, ret_stats);
 }
 
 bool instance_watch_cpu(struct instance *instance)
 {
 	if (instance->stats == NULL || !(instance->stage & ALIVE) || instance->turn_cpu_ms == 0)
 		return false;
-	const uint64_t used_usec = cpu_used(instance);
 	uint64_t turn_ns = __atomic_load_n(&instance->stats->turn_started_ns, __ATOMIC_RELAXED);
 	if (turn_ns == 0) {
 		instance->watched_turn_ns = 0;
 		return false;
 	}
+	struct cgroup_stats used;
+	instance_read_use(instance, &used);
 	if (turn_ns != instance->watched_turn_ns) {
 		instance->watched_turn_ns = turn_ns;
-		instance->watched_cpu_usec = used_usec;
+		instance->watched_cpu_usec = used.cpu_usec;
 		return true;
 	}
-	uint64_t turn_used_ms = (used_usec - instance->watched_cpu_usec) / 1000;
-	if (turn_used_ms > (uint64_t)instance->turn_cpu_ms * CPU_BACKSTOP_FACTOR)
+	uint64_t turn_used_ms = (used.cpu_usec - instance->watched_cpu_usec) / 1000;
+	uint64_t most_ms = instance->turn_cpu_ms;
+	if (__atomic_load_n(&instance->stats->turns, __ATOMIC_RELAXED) == 0)
+		most_ms = worker_first_turn_ms(instance->turn_cpu_ms);
+	if (turn_used_ms > most_ms * CPU_BACKSTOP_FACTOR)
 		instance_kill(instance, END_CPU_LIMIT,
 			"one turn of the event loop used far more CPU time than "
 			"limits.request.cpu allows");

@@ -64,6 +64,7 @@ struct instance;
 struct instance_grant {
 	char *path;
 	bool write;
+	bool gone; /* given up */
 };
 
 struct audit_event;
@@ -133,6 +134,7 @@ struct instance {
 	void *data;
 	int channel, peer, pidfd;
 	bool spawning, retried;
+	bool dead; /* its process is; what it said is still being read */
 	enum end_reason kill_reason;
 	char kill_message[256];
 	int reported_signal;           /* that killed a job's program */
@@ -173,6 +175,8 @@ struct instance *instance_free(struct instance *instance);
 /* A copy of what the worker says about itself: numbers, none of them to be trusted.
  * False when there are none. */
 bool instance_read_stats(const struct instance *instance, struct worker_stats *ret_stats);
+/* What it uses: by its control group, and where no one counts by its process. */
+void instance_read_use(const struct instance *instance, struct cgroup_stats *ret_stats);
 /* The CPU backstop, about once a second: kills an instance whose one turn has used far
  * more CPU than allowed, though its own watchdog should have ended it. Returns true when
  * a turn is under way. */

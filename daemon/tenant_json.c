@@ -54,7 +54,7 @@ static json_t *describe_cgroup(const struct instance *instance)
 	struct cgroup_stats stats;
 	if (instance == NULL || instance->cgroup == NULL)
 		return json_null();
-	cgroup_read_stats(instance->cgroup, &stats);
+	instance_read_use(instance, &stats);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "memory", (json_int_t)stats.memory_bytes,
 		"memory_peak", (json_int_t)stats.memory_peak_bytes, "memory_limit",
 		(json_int_t)stats.memory_limit_bytes, "cpu_usec", (json_int_t)stats.cpu_usec,

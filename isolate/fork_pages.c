@@ -146,19 +146,29 @@ int fork_pages_share_code(struct error *error)
 /* ---- the C library's heap ---- */
 
 #define HOLE_MOST (64u << 10) /* below the size from which malloc maps memory of its own */
+#define HOLE_LEAST 24u
 #define HOLES_BYTES_MAX (16u << 20)
+
+/* malloc keeps freed pieces of up to this size in lists for each multiple of 16, from which
+ * no other size is served. */
+#define LISTED_MOST 1032u
+#define LIST_STEP 16u
 
 void fork_pages_fill_holes(void)
 {
 	/* The rest of the heap behind the last piece in use; mallinfo(3): keepcost. */
 	char *rest = (char *)sbrk(0) - mallinfo2().keepcost;
 	size_t filled = 0;
-	for (size_t size = HOLE_MOST; size >= 16; size -= size < 64 ? 8 : size / 8) {
+	for (size_t size = HOLE_MOST; size >= HOLE_LEAST;) {
 		char *piece = NULL;
 		while (filled < HOLES_BYTES_MAX && (piece = malloc(size)) && piece < rest)
 			filled += size;
 		if (piece >= rest)
 			free(piece); /* Not a hole. */
+		if (size > LISTED_MOST)
+			size = size - size / 8 > LISTED_MOST ? size - size / 8 : LISTED_MOST;
+		else
+			size -= LIST_STEP;
 	}
 }
 
@@ -178,7 +188,6 @@ static size_t range_count;
 #define PAGE_OF_FILE (1ull << 61)
 #define PAGE_EXCLUSIVE (1ull << 56)
 
-/* On the stack, where the rehearsal has been: its own pages must not be new ones. */
 struct search {
 	int pagemap;
 	size_t count;
@@ -216,16 +225,25 @@ static void find_own_pages(const struct mapping *mapping, void *data)
 	}
 }
 
-_Noreturn static void rehearse_and_tell(void (*rehearse)(void), int answer)
+/* A function of its own, so that what it needs of the stack lies where REHEARSE's was. */
+__attribute__((noinline)) static int tell_own_pages(int answer)
 {
 	struct search search;
-	search.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	search.count = 0;
+	search.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (search.pagemap < 0)
+		return -errno;
+	int result = each_mapping(find_own_pages, &search, NULL);
+	return result < 0 ? result
+			  : file_write_all(
+				    answer, search.found, search.count * sizeof search.found[0]);
+}
+
+_Noreturn static void rehearse_and_tell(void (*rehearse)(void), int answer)
+{
 	alarm(REHEARSAL_SECONDS); /* One that hangs must cost the pages only, not the zygote. */
 	rehearse();
-	if (search.pagemap < 0 || each_mapping(find_own_pages, &search, NULL) < 0)
-		_exit(1);
-	_exit(file_write_all(answer, search.found, search.count * sizeof ranges[0]) < 0);
+	_exit(tell_own_pages(answer) < 0);
 }
 
 int fork_pages_learn(void (*rehearse)(void), struct error *error)

@@ -17,6 +17,7 @@
 #define DEPTH_MAX 4 /* a script's interpreter may be a script; the kernel has a limit too */
 #define HEAD_SIZE 256
 #define SEGMENTS_MAX 64
+#define LINKS_MAX 40 /* as the kernel's */
 
 /* The loaders of the C libraries there are: programs in granted folders need one too. */
 static const char *const loaders[] = {
@@ -139,6 +140,80 @@ static int add_interpreters(
 	return 0;
 }
 
+/* ---- where a path leads ---- */
+
+static bool is_below(const char *path, const char *folder)
+{
+	size_t length = strlen(folder);
+	return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+bool job_may_write(const struct worker_start *start, const char *path)
+{
+	char folder[PATH_MAX];
+	for (size_t i = 0; i < start->grant_count; i++)
+		if (start->grants[i].write && realpath(start->grants[i].path, folder) &&
+			is_below(path, folder))
+			return true;
+	return false;
+}
+
+struct walk {
+	const struct worker_start *start;
+	char rest[2 * PATH_MAX]; /* what is still to go */
+	char real[PATH_MAX];     /* where it is; "" for the root */
+	unsigned links;
+	bool led; /* by a link that the tenant may have made */
+};
+
+static int follow(struct walk *walk, size_t parent, const char *rest)
+{
+	char target[PATH_MAX], joined[sizeof walk->rest];
+	ssize_t length = readlink(walk->real, target, sizeof target - 1);
+	if (length < 0 && errno == EINVAL) /* no link */
+		return 0;
+	if (length < 0 || ++walk->links > LINKS_MAX)
+		return -1;
+	target[length] = '\0';
+	walk->real[parent] = '\0';
+	walk->led = walk->led || job_may_write(walk->start, walk->real[0] ? walk->real : "/");
+	int size = snprintf(joined, sizeof joined, "%s/%s", target, rest);
+	if (size < 0 || (size_t)size >= sizeof joined)
+		return -1;
+	memcpy(walk->rest, joined, (size_t)size + 1);
+	if (target[0] == '/')
+		walk->real[0] = '\0';
+	return 1;
+}
+
+/* realpath(3), which does not say by whose links it went. */
+static bool find_real(struct walk *walk, const char *path)
+{
+	const int size = snprintf(walk->rest, sizeof walk->rest, "%s", path);
+	bool done = size < 0 || (size_t)size >= PATH_MAX;
+	for (char *at = walk->rest; !done && *(at += strspn(at, "/"));) {
+		const size_t name = strcspn(at, "/"), parent = strlen(walk->real);
+		char *slash = strrchr(walk->real, '/');
+		int result = 0;
+		if (name == 2 && strncmp(at, "..", 2) == 0) {
+			if (slash)
+				*slash = '\0';
+		} else if (name != 1 || *at != '.') {
+			if (parent + 1 + name >= sizeof walk->real)
+				return false;
+			snprintf(walk->real + parent, sizeof walk->real - parent, "/%.*s",
+				(int)name, at);
+			result = follow(walk, parent, at + name);
+		}
+		if (result < 0)
+			return false;
+		at = result ? walk->rest : at + name;
+	}
+	if (walk->real[0] == '\0')
+		strcpy(walk->real, "/");
+	return !done;
+}
+
 /* ---- the list ---- */
 
 static bool has(const struct job_programs *programs, const char *path)
@@ -153,11 +228,18 @@ static bool has(const struct job_programs *programs, const char *path)
 static int add(struct job_programs *programs, const char *path, int depth, struct error *error)
 {
 	struct stat status;
-	char real[PATH_MAX];
+	struct walk walk = {.start = programs->start};
+	const char *real = walk.real;
 	if (depth > DEPTH_MAX || has(programs, path))
 		return 0;
-	if (realpath(path, real) == NULL || stat(real, &status) < 0 ||
+	if (!find_real(&walk, path) || lstat(real, &status) < 0 ||
 		!(S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
+		return 0;
+	/* A grant to run what the tenant may write is none to read what it would like to:
+	 * neither by a link to that, nor by calling it a script's interpreter. */
+	if (walk.led && !job_may_write(walk.start, real))
+		return 0;
+	if (depth > 0 && !(S_ISREG(status.st_mode) && status.st_mode & 0111))
 		return 0;
 	if (programs->count == JOB_PROGRAMS_MAX)
 		return error_set(
@@ -177,6 +259,7 @@ static int add(struct job_programs *programs, const char *path, int depth, struc
 int job_programs_find(
 	const struct worker_start *start, struct job_programs *ret_programs, struct error *error)
 {
+	ret_programs->start = start;
 	ret_programs->count = 0;
 	int result = add(ret_programs, start->entry, 0, error);
 	for (size_t i = 0; result == 0 && i < start->exec_count; i++)

@@ -104,8 +104,13 @@ static int mount_programs(int root, const struct job_programs *programs, struct 
 	int result = 0;
 	for (size_t i = 0; result == 0 && i < programs->count; i++) {
 		const struct job_program *program = &programs->items[i];
-		if (!is_there(root, program->real))
+		/* What the tenant may write its grant brings, and not its path, which may lead
+		 * elsewhere by now. */
+		const bool granted = job_may_write(programs->start, program->real);
+		if (!granted && !is_there(root, program->real))
 			result = mount_host(root, program->real, JOB_MOUNT_LIBRARY, error);
+		if (granted && strcmp(program->path, program->real) == 0)
+			continue;
 		if (result == 0 && !is_there(root, program->path))
 			result = job_make_link(root, program->real, program->path, error);
 	}

@@ -26,16 +26,20 @@ struct job_program {
 };
 
 struct job_programs {
+	const struct worker_start *start; /* whose grants say what the tenant may write */
 	struct job_program items[JOB_PROGRAMS_MAX];
 	size_t count;
 };
 
 /* The granted programs that exist, and what these cannot run without: the interpreters of
  * scripts ("#!", and what env(1) finds for them) and the loaders of ELF files. Looks at the
- * files as the caller sees them. */
+ * files as the caller sees them. What the tenant may write can neither lead out of its grants
+ * by a symbolic link, nor name a folder or a file that is no program. */
 int job_programs_find(
 	const struct worker_start *start, struct job_programs *ret_programs, struct error *error);
 void job_programs_clear(struct job_programs *programs);
+/* Is PATH, without symbolic links, in a folder that START lets the tenant write? */
+bool job_may_write(const struct worker_start *start, const char *path);
 
 /* The interpreter that the first LENGTH bytes of a file name, after "#!" (PROGRAM, and in
  * ARGUMENT its argument or ""), or as an ELF file's PT_INTERP. False when there is none. */

@@ -8,7 +8,8 @@
  *
  *                        full                            container
  *   spawn.c              seven new namespaces, id maps   a plain child
- *   seccomp.c            may signal its pid 1            may signal its own pid
+ *   seccomp.c            may signal its pid 1, watch     may signal its own pid; no inotify
+ *                        granted files
  *   grant.c              a mount for each grant          a descriptor for each grant
  *   check.c              no file of the host is there    none can be opened
  */

@@ -165,6 +165,11 @@ static const int reading[] = {
 	SCMP_SYS(fstatfs),
 	SCMP_SYS(fadvise64),
 	SCMP_SYS(flock),
+};
+
+/* Landlock does not see it: without mounts around the tenant it would tell the names of what
+ * is made and opened anywhere. */
+static const int watching[] = {
 	SCMP_SYS(inotify_init1),
 	SCMP_SYS(inotify_add_watch),
 	SCMP_SYS(inotify_rm_watch),
@@ -391,12 +396,16 @@ static int add_list(
 	return result;
 }
 
-static int add_file_rules(scmp_filter_ctx context, enum sandbox_files files, struct error *error)
+static int add_file_rules(
+	scmp_filter_ctx context, const struct sandbox_filter_options *options, struct error *error)
 {
+	const enum sandbox_files files = options->files;
 	static const int open_by_number[] = {SCMP_SYS(openat)};
 	int result = 0;
 	if (files >= SANDBOX_FILES_READ)
 		result = allow(context, reading, ARRAY_LENGTH(reading), error);
+	if (result == 0 && files >= SANDBOX_FILES_READ && options->tier != TIER_CONTAINER)
+		result = allow(context, watching, ARRAY_LENGTH(watching), error);
 	/* Without anything to write the mode is not looked at: mounts and Landlock see to it. */
 	if (files < SANDBOX_FILES_WRITE)
 		return result < 0 ? result : allow(context, open_by_number, 1, error);
@@ -431,7 +440,7 @@ static int add_rules(
 				 : add_list(context, namespace_rules, ARRAY_LENGTH(namespace_rules),
 					   error);
 	if (result == 0)
-		result = add_file_rules(context, options->files, error);
+		result = add_file_rules(context, options, error);
 	if (result == 0 && options->network)
 		result = add_socket_rules(context, error);
 	return result;

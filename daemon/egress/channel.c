@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #define RULE_TEXT_MAX 512
+#define AUDITS_PER_SECOND 1000 /* the supervisor writes fewer down, and counts the others */
 
 /* message_check looks at the first four bytes only: both headers begin alike. */
 _Static_assert(sizeof(struct egress_header) == sizeof(struct message_header), "one header");
@@ -245,7 +246,7 @@ static int handle_member(
 		return 0;
 	case EGRESS_DROP:
 		result = drop(member, data, length, error);
-		if (result == 0)
+		if (result > 0)
 			tell_dropped(member, data, length);
 		return result;
 	default:
@@ -336,6 +337,7 @@ static int add_member(struct world *world, const struct egress_add *add, uint32_
 	};
 	snprintf(member->tenant, sizeof member->tenant, "%s", add->tenant);
 	bucket_init(&member->bucket, add->rate_per_second, clock_ms());
+	bucket_init(&member->audits, AUDITS_PER_SECOND, clock_ms());
 	int result = rules_parse(&member->connect, add->connect, add->connect_count, error);
 	if (result == 0)
 		result = rules_parse(&member->deny, add->deny, add->deny_count, error);
@@ -425,15 +427,15 @@ static int supervisor_readable(sd_event_source *source, int fd, uint32_t events,
 
 /* ---- decisions ---- */
 
-void member_audit(
-	const struct member *member, bool allowed, const char *resource, const char *reason)
+void member_audit(struct member *member, bool allowed, const char *resource, const char *reason)
 {
 	struct {
 		struct egress_audit audit;
 		char texts[1024];
 	} message = {.audit = {.header = {EGRESS_AUDIT, member->instance}, .allowed = allowed}};
 	struct world *world = member->world;
-	if (member->audit == POLICY_AUDIT_OFF || (allowed && member->audit != POLICY_AUDIT_ALL))
+	if (member->audit == POLICY_AUDIT_OFF || (allowed && member->audit != POLICY_AUDIT_ALL) ||
+		!bucket_take(&member->audits, clock_ms()))
 		return;
 	size_t length = (size_t)snprintf(message.texts, 450, "%s", resource);
 	length = (length < 449 ? length : 449) + 1;

@@ -143,6 +143,7 @@ struct member {
 	uint32_t concurrent;
 	uint32_t timeout_ms;
 	struct bucket bucket;
+	struct bucket audits; /* more are not told: the supervisor's channel is everybody's */
 	struct policy_net_rules connect, deny;
 	int channel;
 	sd_event_source *channel_source;
@@ -156,8 +157,7 @@ struct member {
 int world_start(struct world *world, struct error *error);
 void world_finish(struct world *world);
 /* Tells the supervisor of a decision, if the member's policy asks for it. */
-void member_audit(
-	const struct member *member, bool allowed, const char *resource, const char *reason);
+void member_audit(struct member *member, bool allowed, const char *resource, const char *reason);
 
 /* ---- rules.c ---- */
 
@@ -166,7 +166,8 @@ int rules_parse(struct policy_net_rules *rules, const char *const *texts, size_t
 	struct error *error);
 void rules_free(struct policy_net_rules *rules);
 /* TEXT is given up: every rule of CONNECT that is it goes, and DENY gets it, so that wider
- * rules do not allow it; "" is everything. -EINVAL when it is no rule. */
+ * rules do not allow it; "" is everything. Returns 1 when something was given up by it, 0 when
+ * it had been before, -EINVAL when it is no rule. */
 int rules_drop(struct policy_net_rules *connect, struct policy_net_rules *deny, const char *text,
 	struct error *error);
 

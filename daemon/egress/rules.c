@@ -46,9 +46,10 @@ int rules_drop(struct policy_net_rules *connect, struct policy_net_rules *deny, 
 {
 	struct policy_net_rule rule;
 	size_t kept = 0;
+	const size_t before = connect->count;
 	if (text[0] == '\0') {
 		connect->count = 0;
-		return 0;
+		return before > 0;
 	}
 	int result = policy_net_rule_parse(text, &rule, error);
 	if (result < 0)
@@ -59,15 +60,15 @@ int rules_drop(struct policy_net_rules *connect, struct policy_net_rules *deny, 
 	connect->count = kept;
 	for (size_t i = 0; i < deny->count; i++)
 		if (same_rule(&deny->items[i], &rule))
-			return 0;
+			return before > kept;
 	struct policy_net_rule *items =
 		deny->count < RULES_MOST ? reallocarray(deny->items, deny->count + 1, sizeof *items)
 					 : NULL;
 	if (items == NULL) {
 		connect->count = 0; /* less than was asked for, never more */
-		return 0;
+		return before > 0;
 	}
 	deny->items = items;
 	items[deny->count++] = rule;
-	return 0;
+	return 1;
 }

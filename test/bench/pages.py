@@ -3,9 +3,11 @@
 mapping, how many pages are a worker's own, how many of them differ from the zygote's and
 how many are the same as there (own for nothing), and how many are new.
 
-    tools/userland python3 test/bench/pages.py [TENANTS] [--list]
+    tools/userland python3 test/bench/pages.py [TENANTS] [--warm] [--list]
 
---list adds each page of one worker that is its own, with the number of bytes that differ.
+--warm starts them from a stock. --list adds each page of one worker that is its own, with
+the number of bytes that differ, -1 where the zygote has no such page. The PSS of
+files also changes with what else the machine does with the same libraries.
 """
 
 import json
@@ -26,7 +28,8 @@ PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "servers", "t
 
 
 def mappings(pid):
-    """(start, end, flags, name) of each mapping; unnamed ones behind a library's data are its .bss."""
+    """(start, end, flags, name) of each mapping; one without a name behind a library's data
+    is its .bss."""
     found, last, behind = [], "", 0
     with open(f"/proc/{pid}/maps") as file:
         for line in file:
@@ -118,9 +121,10 @@ def rollup(pid):
 
 
 def whole(daemon):
-    """The proportional set size of everything, kB."""
-    return sum(rollup(x)["Pss"]
-               for x in [daemon.process.pid, *descendants(daemon.process.pid)])
+    """The proportional set size of everything, kB: of all pages, and of those of no file,
+    which no other daemon on the machine has a share of."""
+    sizes = [rollup(x) for x in [daemon.process.pid, *descendants(daemon.process.pid)]]
+    return sum(x["Pss"] for x in sizes), sum(x["Pss_Anon"] + x["Pss_Shmem"] for x in sizes)
 
 
 def children(pid):
@@ -159,9 +163,47 @@ def deploy(daemon, first, count):
         request(port)
 
 
+def print_table(tables):
+    print(f"\n{'kB, mean of workers':36}" +
+          "".join(f" {title:>8}" for title in ("own", "differ", "same", "new", "bytes")))
+    whole_table = [0.0] * 4
+
+    def line(name, mean):
+        print(f"{name:36}" + "".join(f" {4 * value:8.1f}" for value in (sum(mean[:3]), *mean[:3])) +
+              f" {mean[3]:8.0f}")
+
+    for name in sorted({n for t in tables for n in t}):
+        rows = [t.get(name, Count()) for t in tables]
+        mean = [sum(getattr(r, field) for r in rows) / len(rows)
+                for field in ("differ", "same", "new", "bytes")]
+        if sum(mean) > 0:
+            whole_table = [a + b for a, b in zip(whole_table, mean)]
+            line(name, mean)
+    line("all", whole_table)
+
+
+def report(daemon, growth, listed):
+    below = descendants(daemon.process.pid)
+    workers = [x for x in below if name_of(x).startswith("t:")]
+    zygote = next(x for x in below if name_of(x) == "tenant-zygote" and
+                  name_of(parent(x)) != "tenant-zygote")
+    print("PSS of daemon, zygote and workers for each further tenant: "
+          f"{growth[0]:.1f} kB, without files {growth[1]:.1f} kB")
+    sizes = [rollup(x) for x in workers]
+    for field in ("Pss", "Private_Dirty", "Private_Clean", "PageTables"):
+        values = sorted(x[field] for x in sizes)
+        print(f"{field:14} kB: median {statistics.median(values):6.0f}, "
+              f"{values[0]} to {values[-1]}")
+    listing = []
+    tables = [compare(zygote, workers[0], listing)]
+    print_table(tables + [compare(zygote, x) for x in workers[1:]])
+    for address, name, flags, different in listing if listed else ():
+        print(f"{address:x} {flags} {os.path.basename(name)} {different}")
+
+
 def main():
     numbers = [x for x in sys.argv[1:] if x.isdigit()]
-    count = int(numbers[0]) if numbers else 20
+    count = max(2, int(numbers[0])) if numbers else 20
     daemon = Daemon("--warm", "4" if "--warm" in sys.argv else "0")
     try:
         deploy(daemon, 0, 1)
@@ -169,42 +211,8 @@ def main():
         before = whole(daemon)
         deploy(daemon, 1, count - 1)
         time.sleep(1)
-        growth = (whole(daemon) - before) / (count - 1)
-        below = descendants(daemon.process.pid)
-        workers = [x for x in below if name_of(x).startswith("t:")]
-        zygote = next(x for x in below if name_of(x) == "tenant-zygote" and
-                      not name_of(parent(x)).startswith("tenant-zygote"))
-        if "--tree" in sys.argv:
-            for x in below:
-                print(x, parent(x), name_of(x))
-        print(f"PSS of daemon, zygote and workers for each further tenant: {growth:.1f} kB")
-        rolls = [rollup(x) for x in workers]
-        for field in ("Pss", "Private_Dirty", "Private_Clean", "PageTables"):
-            values = sorted(x[field] for x in rolls)
-            print(f"{field:14} kB: median {statistics.median(values):6.0f}   "
-                  f"{' '.join(map(str, values))}")
-        listing = [] if "--list" in sys.argv else None
-        tables = [compare(zygote, workers[0], listing)]
-        tables += [compare(zygote, x) for x in workers[1:]]
-        print(f"\n{'kB, mean of workers':44} {'own':>7} {'differ':>7} {'same':>7} {'new':>7} {'bytes':>8}")
-        names = sorted({n for t in tables for n in t})
-        total = Count()
-        for name in names:
-            rows = [t.get(name, Count()) for t in tables]
-            mean = [sum(getattr(r, f) for r in rows) / len(rows)
-                    for f in ("differ", "same", "new", "bytes")]
-            if sum(mean) == 0:
-                continue
-            total.differ += mean[0]
-            total.same += mean[1]
-            total.new += mean[2]
-            total.bytes += mean[3]
-            print(f"{name:44} {4 * sum(mean[:3]):7.1f} {4 * mean[0]:7.1f} {4 * mean[1]:7.1f} "
-                  f"{4 * mean[2]:7.1f} {mean[3]:8.0f}")
-        print(f"{'all':44} {4 * (total.differ + total.same + total.new):7.1f} {4 * total.differ:7.1f} "
-              f"{4 * total.same:7.1f} {4 * total.new:7.1f} {total.bytes:8.0f}")
-        for address, name, flags, different in listing or ():
-            print(f"{address:x} {flags} {os.path.basename(name)} {different}")
+        growth = [(many - few) / (count - 1) for few, many in zip(before, whole(daemon))]
+        report(daemon, growth, "--list" in sys.argv)
     finally:
         daemon.close()
 

@@ -334,9 +334,10 @@ long signal_everybody(target_t *target)
 
 long signal_any_process(target_t *target)
 {
+	const int self = (int)CALL(SYS_getpid);
 	(void)target;
 	for (int pid = 2; pid < 4096; pid++)
-		if (CALL(SYS_kill, pid, 0) == 0)
+		if (pid != self && CALL(SYS_kill, pid, 0) == 0)
 			return pid;
 	return -1;
 }

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (add.deny_count > 0)
 			rules_drop(&connect, &deny, add.deny[0], &error);
 		require(connect.count <= before);
-		require(rules_drop(&connect, &deny, "", &error) == 0 && connect.count == 0);
+		require(rules_drop(&connect, &deny, "", &error) >= 0 && connect.count == 0);
 		rules_free(&deny);
 	}
 	rules_free(&connect);

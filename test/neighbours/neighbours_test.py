@@ -78,6 +78,17 @@ BOMBS = {
         import fs from 'node:fs';
         const again = () => fs.readFile('/app/main.js', again);
         for (let i = 0; i < 1000; i++) again();""",
+    "denials": """
+        import fs from 'node:fs';
+        for (;;) try { fs.readFileSync('/etc/shadow'); } catch {}""",
+    "messages to the supervisor": """
+        import { spawn } from 'node:child_process';
+        const child = spawn('/usr/bin/sleep', ['100']);
+        child.on('error', () => {}).on('spawn', () => { for (;;) child.kill(0); });""",
+    "busy processes": """
+        import { spawn } from 'node:child_process';
+        for (let i = 0; i < 4; i++)
+            spawn('/usr/bin/dash', ['-c', 'while :; do :; done']).on('error', () => {});""",
     "processes": """
         import { spawn } from 'node:child_process';
         const bomb = () => spawn('/usr/bin/dash', ['-c', 'f() { f | f & }; f; sleep 10'])
@@ -228,7 +239,7 @@ class NeighboursTest(TenantdTest):
 
     def try_bomb(self, name, source):
         """Returns whether the sibling and the supervisor were left alone."""
-        quiet, loud, slowest, used, good = [], [], 0.0, 0.0, False
+        quiet, loud, waits, used, good = [], [], [], 0.0, False
         self.plant(name, source)
         while not good and len(loud) < ROUNDS_MOST:
             quiet.append(self.window()[0])
@@ -236,7 +247,8 @@ class NeighboursTest(TenantdTest):
             p99, status_seconds, status = self.loud_window()
             used += self.overhead() - before
             loud.append(p99)
-            slowest = max(slowest, status_seconds)
+            waits.append(status_seconds)
+            slowest = sorted(waits)[-2:][0]  # one hiccup is the machine's
             good = (len(loud) >= ROUNDS_LEAST and slowest <= STATUS_SECONDS
                     and statistics.median(loud) <= RATIO * statistics.median(quiet))
         without, beside = statistics.median(quiet), statistics.median(loud)

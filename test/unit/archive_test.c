@@ -609,7 +609,8 @@ static void a_full_disk_is_told(void **unused)
 static int open_in_jail(const char *path, uint64_t flags)
 {
 	struct open_how how = {.flags = flags, .mode = flags & O_CREAT ? 0644 : 0};
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+	return fd < 0 && errno == ENOSYS ? openat(AT_FDCWD, path, (int)flags, 0644) : fd;
 }
 
 /* Runs ATTACK inside the unpacker's confinement; returns the wait status. */

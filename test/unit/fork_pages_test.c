@@ -244,7 +244,9 @@ static int run_in_child(void)
 {
 	harness_in_child = true;
 	SCOPE;
-	return strcmp(run("[3, 1, 2].sort().map((x) => add(x, 1)).join()"), "2,3,4") == 0 ? 0 : 1;
+	return strcmp(run("[3, 1, 2].sort().map((x) => native.add(x, 1)).join()"), "2,3,4") == 0
+		       ? 0
+		       : 1;
 }
 
 static bool huge_pages_allowed(void)

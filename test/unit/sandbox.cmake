@@ -17,6 +17,9 @@ foreach(name sandbox sandbox_attack sandbox_container sandbox_grant sandbox_pool
   set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE TIMEOUT 120)
 endforeach()
 
+# Some four thousand processes, each confined.
+set_tests_properties(sandbox_attack PROPERTIES TIMEOUT 300)
+
 pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv)
 target_link_libraries(sandbox_pool_test PRIVATE PkgConfig::UV)
 

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -378,8 +379,22 @@ static void run_one(enum column column, size_t index)
 	outcome->code = report.code;
 }
 
+/* In an emulated machine (run.py vm) and with sanitizers only the columns whose outcome
+ * depends on the kernel's version: each takes many times as long. */
+static bool is_left_out(enum column column)
+{
+#ifdef __SANITIZE_ADDRESS__
+	const bool slow = true;
+#else
+	const bool slow = getenv("TENANTD_TEST_SLOW") != NULL;
+#endif
+	return slow && column >= NO_IDENTITY && column <= NO_IPC;
+}
+
 static bool is_tried(enum column column, size_t index)
 {
+	if (is_left_out(column))
+		return false;
 	if (column == CONTROL && attacks[index].flags & ATTACK_NO_CONTROL)
 		return false;
 	return columns[column].probes || !(attacks[index].flags & ATTACK_PROBE);
@@ -442,6 +457,10 @@ static void expect_blocked(enum column column)
 	const struct column_setup *setup = &columns[column];
 	size_t bad = 0;
 	need_sandbox();
+	if (is_left_out(column)) {
+		print_message("skipped: too slow here\n");
+		skip();
+	}
 	run_column(column);
 	for (size_t i = 0; i < attack_count; i++) {
 		const struct outcome *outcome = &outcomes[column][i];
@@ -572,12 +591,12 @@ static void print_container(void **state)
 		blocked += !outcomes[CONTAINER][i].succeeded;
 		if (!outcomes[CONTAINER][i].succeeded || outcomes[GRANTS][i].succeeded)
 			continue;
-		print_message("not stopped in tier container: %s %s\n", attacks[i].id,
-			attacks[i].name);
+		print_message(
+			"not stopped in tier container: %s %s\n", attacks[i].id, attacks[i].name);
 		open++;
 	}
-	print_message("CONTAINER %zu blocked, %zu not stopped that the tier full stops\n", blocked,
-		open);
+	print_message(
+		"CONTAINER %zu blocked, %zu not stopped that the tier full stops\n", blocked, open);
 }
 
 static int start_world(void **state)

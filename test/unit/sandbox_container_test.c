@@ -233,7 +233,7 @@ static void memory_is_limited(void **state)
 	struct confine confine = contained();
 	confine.memory_bytes = 64 << 20;
 	confined(&confine, use_up, NULL);
-	assert_in_range(report.more[0], 50, 64);
+	assert_int_in_range(report.more[0], 50, 64);
 	assert_int_equal(report.more[1], ENOMEM);
 	assert_int_equal(report.more[2], 1);
 }
@@ -253,7 +253,7 @@ static void threads_are_limited(void **state)
 	struct confine confine = contained();
 	confine.threads = 8;
 	confined(&confine, make_threads, NULL);
-	assert_in_range(report.more[0], 1, 7);
+	assert_int_in_range(report.more[0], 1, 7);
 }
 
 /* ---- grants ---- */

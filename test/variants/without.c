@@ -221,6 +221,8 @@ int main(int argc, char **argv)
 		die("a filter", ENOMEM);
 	/* Root may filter without giving up what setuid programs would give. */
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
+	/* Other ABIs are there as before: COMMAND must refuse them itself. */
+	seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
 	while (next < argc && strcmp(argv[next], "--") != 0)
 		take(argv[next++]);
 	if (next + 1 >= argc)
