@@ -69,7 +69,7 @@ struct egress_connect {
 	uint8_t unix_socket; /* HOST is an absolute path */
 	uint8_t family;      /* 0, 4 or 6: only such addresses */
 	uint32_t timeout_ms; /* 0: as ADD says; never more */
-	/* then HOST; its length is the message's rest, NULs are seen */
+			     /* then HOST; its length is the message's rest, NULs are seen */
 };
 
 /* RESOLVE: as CONNECT, port 0: a name that some rule allows for some port. */

@@ -36,8 +36,9 @@ static int run(const struct invocation *invocation)
 		output_result(result, "tenantctl %s\ntenantd   unknown: %s", TENANTD_VERSION,
 			error.message);
 	else
-		output_result(result, "tenantctl %s\ntenantd   %s, pid %lld%s%s%s%s", TENANTD_VERSION,
-			output_string(daemon, "version"), (long long)output_integer(daemon, "pid"),
+		output_result(result, "tenantctl %s\ntenantd   %s, pid %lld%s%s%s%s",
+			TENANTD_VERSION, output_string(daemon, "version"),
+			(long long)output_integer(daemon, "pid"),
 			output_string(daemon, "engine")[0] ? ", " : "",
 			output_string(daemon, "engine"),
 			output_string(daemon, "tier")[0] ? ", tier " : "",

@@ -33,8 +33,8 @@ struct zygote *factory_zygote(struct factory *factory, enum factory_kind kind, s
 		options.snapshot = NULL;
 	}
 	/* The stock is of workers with JIT: only their zygote's news concern it. */
-	if (zygote_new(factory->event, &options, kind == FACTORY_JIT ? zygote_ready : NULL,
-		    factory, &factory->zygotes[kind], error) < 0)
+	if (zygote_new(factory->event, &options, kind == FACTORY_JIT ? zygote_ready : NULL, factory,
+		    &factory->zygotes[kind], error) < 0)
 		return NULL;
 	return factory->zygotes[kind];
 }

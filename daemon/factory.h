@@ -35,11 +35,11 @@ struct factory {
 	sd_event *event;
 	struct cgroup_host *cgroups;
 	struct zygote_options zygote_options;
-	const char *launcher;      /* path of tenant-launcher; set by its owner */
+	const char *launcher; /* path of tenant-launcher; set by its owner */
 	struct zygote *zygotes[FACTORY_KINDS];
-	struct stock *stock;       /* NULL: none; set by its owner */
-	struct audit *audit;       /* NULL: none; set by its owner */
-	struct egress *egress;     /* NULL: nobody connects; set by its owner */
+	struct stock *stock;   /* NULL: none; set by its owner */
+	struct audit *audit;   /* NULL: none; set by its owner */
+	struct egress *egress; /* NULL: nobody connects; set by its owner */
 	const char *secrets_folder;
 	enum tier tier;
 	uint32_t uid_base;
@@ -66,8 +66,7 @@ void factory_close(struct factory *factory, unsigned wait_ms);
 
 /* The zygote for workers of this kind, or the launcher, started if need be. NULL with ERROR
  * filled. */
-struct zygote *factory_zygote(
-	struct factory *factory, enum factory_kind kind, struct error *error);
+struct zygote *factory_zygote(struct factory *factory, enum factory_kind kind, struct error *error);
 
 /* Slots below this are for tenants. */
 uint32_t factory_tenant_slots(const struct factory *factory);

@@ -29,10 +29,10 @@ enum end_reason {
 	END_BOOT_FAILED,    /* the release could not be loaded */
 	END_SANDBOX_FAILED, /* not made, or not confined */
 	END_START_TIMEOUT,
-	END_PROTOCOL, /* it sent what no worker sends */
-	END_OPERATOR, /* told to end */
-	END_DEPLOY,   /* replaced */
-	END_DRAINED,  /* told to end, and did */
+	END_PROTOCOL,     /* it sent what no worker sends */
+	END_OPERATOR,     /* told to end */
+	END_DEPLOY,       /* replaced */
+	END_DRAINED,      /* told to end, and did */
 	END_TIME_LIMIT,   /* a run or job: longer than limits.time */
 	END_NOT_FOUND,    /* a job: there is no such program */
 	END_NOT_RUNNABLE, /* a job: the program cannot be run */
@@ -53,7 +53,7 @@ enum instance_stage {
 	INSTANCE_BOOTING = 2,  /* START sent */
 	INSTANCE_CONFINED = 4, /* locked in, checked */
 	INSTANCE_READY = 8,    /* serves; of a job: the program runs */
-	INSTANCE_ENDING = 16, /* said that it ends */
+	INSTANCE_ENDING = 16,  /* said that it ends */
 	INSTANCE_ENDED = 32,
 };
 
@@ -143,7 +143,7 @@ struct instance {
 	struct cgroup_limits limits;
 	struct worker_stats *stats;
 	enum policy_audit audit;
-	uint32_t time_ms; /* of a whole script; 0: no limit */
+	uint32_t time_ms;              /* of a whole script; 0: no limit */
 	struct instance_grant *grants; /* mounted in it, ascending by path */
 	size_t grant_count;
 	struct secrets *secrets; /* of START; NULL: none */

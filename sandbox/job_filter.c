@@ -607,6 +607,23 @@ int job_filter_load(const struct job_filter *filter, bool listener, struct error
 	return -1;
 }
 
+/* A filter of its own before the others: the strictest answer counts. */
+int job_filter_refuse_unix(struct error *error)
+{
+	static struct sock_filter instructions[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {ARRAY_LENGTH(instructions), instructions};
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+		return error_errno(error, errno, "cannot load the filter of unix sockets");
+	return 0;
+}
+
 void job_filter_name(int call, char name[64])
 {
 	char *resolved = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, call);

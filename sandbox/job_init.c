@@ -5,6 +5,7 @@
 #include "common/cleanup.h"
 #include "common/message.h"
 #include "sandbox/job_steps.h"
+#include "sandbox/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KILL_AFTER_MS 5000 /* from TERM to KILL when the time is over */
+#define LANDLOCK_SEES_UNIX 9 /* ABI, Linux 7.1: LANDLOCK_ACCESS_FS_RESOLVE_UNIX */
+#define KILL_AFTER_MS 5000   /* from TERM to KILL when the time is over */
 #define UMASK 022
 
 enum { STATE_RUNNING = 1 };
@@ -74,6 +76,15 @@ static void say(int socket, int step, int code, const int *fd)
 	(void)message_send(socket, &words, sizeof words, fd, fd ? 1 : 0);
 }
 
+/* Whether a socket of the host's could be in reach, and only this could stop a connect. */
+static bool must_refuse_unix(const struct worker_start *start)
+{
+	bool folders = false;
+	for (size_t i = 0; i < start->grant_count; i++)
+		folders |= start->grants[i].folder;
+	return folders && sandbox_landlock_abi() < LANDLOCK_SEES_UNIX;
+}
+
 _Noreturn static void become_program(const struct job *job, int socket)
 {
 	struct error error = {0};
@@ -89,6 +100,10 @@ _Noreturn static void become_program(const struct job *job, int socket)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (chdir(job->start->folder[0] ? job->start->folder : "/") < 0) {
 		say(socket, STEP_FOLDER, errno, NULL);
+		_exit(JOB_EXIT_FAILED);
+	}
+	if (must_refuse_unix(job->start) && job_filter_refuse_unix(&error) < 0) {
+		say(socket, STEP_FILTER, error.code, NULL);
 		_exit(JOB_EXIT_FAILED);
 	}
 	int listener = job_filter_load(job->filter, true, &error);

@@ -98,6 +98,10 @@ char **job_environment(const struct worker_start *start, uint16_t proxy_port, st
  * descriptor, which is returned, and whose owner answers; where the kernel cannot, and
  * without LISTENER, it fails with EPERM and the result is -1. < -1: a negative errno. */
 int job_filter_load(const struct job_filter *filter, bool listener, struct error *error);
+/* Refuses sockets of AF_UNIX (EACCES), for the caller's thread: Landlock before ABI 9 (Linux
+ * 7.1) does not see who connects to one in a granted folder, and what listens there (a
+ * docker.sock) is outside. Pairs of sockets stay. */
+int job_filter_refuse_unix(struct error *error);
 /* The call's name, "" when it has none. */
 void job_filter_name(int call, char name[64]);
 

@@ -70,7 +70,9 @@ def programs(counts):
             counts.passed += 1
         else:
             counts.failed += 1
-            print(done.stdout[-6000:], done.stderr[-6000:])
+            bad = re.findall(r".*(?:FAILED|ERROR|does not even|SUCCEEDED|not stopped by).*",
+                             done.stdout + done.stderr)
+            print("\n".join(bad[-60:]), done.stderr[-3000:])
 
 
 def integration(patterns, counts, folder=INTEGRATION):

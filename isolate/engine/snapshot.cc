@@ -105,12 +105,11 @@ int snapshot_check(const struct engine_tables *tables, const void *data, size_t 
 
 /* All functions at once: what is compiled in the snapshot no worker has to compile, in
  * pages of its own. */
-static v8::MaybeLocal<v8::Script> compile_whole(v8::Local<v8::Context> context,
-	v8::Local<v8::String> text, const v8::ScriptOrigin &origin)
+static v8::MaybeLocal<v8::Script> compile_whole(
+	v8::Local<v8::Context> context, v8::Local<v8::String> text, const v8::ScriptOrigin &origin)
 {
 	v8::ScriptCompiler::Source source(text, origin);
-	return v8::ScriptCompiler::Compile(
-		context, &source, v8::ScriptCompiler::kEagerCompile);
+	return v8::ScriptCompiler::Compile(context, &source, v8::ScriptCompiler::kEagerCompile);
 }
 
 static int run_source(struct engine *engine, const char *source, size_t length, const char *name,

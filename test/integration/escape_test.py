@@ -18,7 +18,7 @@ import threading
 import time
 import unittest
 
-from harness import BUILD, SLOW, TenantdTest, request, wait_until
+from harness import BUILD, SLOW, Daemon, TenantdTest, request, wait_until
 from kill_test import alive, children_of, command_of
 
 # EPERM ENOENT ESRCH EACCES EXDEV EINVAL EROFS ENOSYS EAFNOSUPPORT, EBADF of what is not handed in
@@ -322,6 +322,31 @@ class IpcTest(TenantdTest):
         started.join()
         self.check_others()
         self.assertLess(worst, 1 * SLOW)
+
+    def test_a_flood_of_drops(self):
+        """Each made the supervisor fork once, and listen to nobody else meanwhile."""
+        self.write("main.js", FLOOD)
+        daemon = Daemon(*self.options)
+        self.addCleanup(daemon.close)
+        results, worst = [], 0
+
+        def attack():
+            # Instances are counted, but not from where is known: one of these is itself.
+            for run in range(1, 9):
+                drop = struct.pack("=II", 12, 2 * run - 1) + b"fs\0\0"
+                results.append(daemon.ctl("run", self.folder, "--", CHANNEL, drop.hex()))
+                if "sent" in results[-1].stdout:
+                    break
+
+        started = threading.Thread(target=attack)
+        started.start()
+        while started.is_alive():
+            asked = time.monotonic()
+            self.assertEqual(daemon.ctl("list").returncode, 0)
+            worst = max(worst, time.monotonic() - asked)
+        started.join()
+        self.assertIn("sent", results[-1].stdout, results[-1].stderr)
+        self.assertLess(worst, 0.5 * SLOW)
 
     def test_garbage_for_egress(self):
         policy = ("--policy", self.policy(permissions={"net": {"connect": ["192.0.2.1:80"]}}))

@@ -64,6 +64,24 @@ class FsTest(TenantdTest):
         with open(self.outside) as file:
             self.assertEqual(file.read(), "the secret")
 
+    def test_what_is_open_outlives_a_drop(self):
+        """Also a file that is open for writing, with which no mount becomes read-only."""
+        done = self.run_script(f"""
+            import fs from 'node:fs';
+            const path = '{self.writable}/log';
+            const codeOf = (action) => {{ try {{ action(); return 'done'; }} catch (e) {{ return e.code; }} }};
+            const fd = fs.openSync(path, 'w');
+            process.permission.drop('fs.write');
+            fs.writeSync(fd, 'still');
+            console.log(codeOf(() => fs.writeFileSync(path + '2', '')), codeOf(() => fs.unlinkSync(path)),
+                fs.readFileSync(path, 'utf8'));
+            process.permission.drop('fs.write');
+            process.permission.drop('fs.read');
+            console.log(codeOf(() => fs.readFileSync(path)));
+            """, "--policy", self.grants(), name="drop.mjs")
+        self.assertEqual(done.stdout, "ERR_ACCESS_DENIED ERR_ACCESS_DENIED still\n"
+                         "ERR_ACCESS_DENIED\n", done.stderr)
+
     def test_dropped_permissions_are_gone(self):
         done = self.run_program("drop.mjs", self.read, self.writable)
         self.assertEqual(done.stdout.splitlines(), [

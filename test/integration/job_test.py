@@ -233,6 +233,20 @@ class Sandbox(JobTest):
                          {"mount", "ptrace", "unshare", "bpf", "userfaultfd", "keyctl", "setns"})
         self.assertEqual({record["layer"] for record in records}, {"seccomp"})
 
+    def test_a_socket_of_the_host_in_a_granted_folder_is_out_of_reach(self):
+        host = socket.socket(socket.AF_UNIX)
+        self.addCleanup(host.close)
+        host.bind(os.path.join(self.folder, "host.sock"))
+        host.listen()
+        host.settimeout(0.2)
+        program = (f"import socket; s = socket.socket(socket.AF_UNIX); "
+                   f"s.connect('{self.folder}/host.sock'); print('connected')")
+        done = self.job("python3", "-c", program,
+                        permissions={"fs": {"read": [self.folder]}})
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("PermissionError", done.stderr)
+        self.assertRaises(TimeoutError, host.accept)
+
     def test_setuid_bits_cannot_be_made(self):
         done = self.job(
             "python3", "-c",
@@ -349,6 +363,48 @@ class Files(JobTest):
         # Unless the operator grants both.
         self.assertEqual(self.shell(script, exec=[self.write_folder], **self.grants()).stdout,
                          "ran\n")
+
+    def test_what_it_writes_leads_to_nothing(self):
+        """A grant to run what the tenant may write is none to read what it would like to."""
+        for folder in (self.other_folder, self.write_folder):
+            os.chmod(folder, 0o755)
+        os.chmod(os.path.join(self.other_folder, "file"), 0o644)
+        tool = os.path.join(self.write_folder, "tool")
+
+        def cat(*command):
+            done = self.job(*(command or ("cat", f"{self.other_folder}/file")),
+                            exec=["/usr/bin/cat", "/bin/sh", tool], **self.grants())
+            self.assertEqual(done.stdout, "", done.stderr)
+            self.assertIn("No such file", done.stderr)
+            os.unlink(tool)
+
+        def script(text):
+            with open(tool, "w") as file:
+                file.write(text)
+            os.chmod(tool, 0o755)
+
+        for target in (self.other_folder, f"{self.other_folder}/file",
+                       f"../{os.path.basename(self.other_folder)}"):
+            os.symlink(target, tool)
+            cat()
+        for interpreter in (self.other_folder, f"{self.other_folder}/file"):
+            script(f"#!{interpreter}\n")
+            cat()
+        script(f"#!/usr/bin/env -S -u {self.other_folder} sh\ncat {self.other_folder}/file\n")
+        cat(tool)
+
+    def test_a_link_to_what_it_may_write_runs(self):
+        for folder in (self.read_folder, self.write_folder):
+            os.chmod(folder, 0o755)
+        os.mkdir(f"{self.write_folder}/bin")
+        with open(f"{self.write_folder}/bin/real", "w") as file:
+            file.write("#!/bin/sh\necho ran\n")
+        os.chmod(f"{self.write_folder}/bin/real", 0o755)
+        os.symlink("bin/real", f"{self.write_folder}/inside")
+        os.symlink(f"{self.write_folder}/inside", f"{self.read_folder}/outside")
+        for link in (f"{self.write_folder}/inside", f"{self.read_folder}/outside"):
+            done = self.job(link, exec=[link], **self.grants())
+            self.assertEqual(done.stdout, "ran\n", (link, done.stderr))
 
     def test_git_clones_a_granted_repository(self):
         if not shutil.which("git"):

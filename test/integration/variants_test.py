@@ -4,6 +4,7 @@ it never confines less than it says."""
 
 import json
 import os
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -226,6 +227,27 @@ class InContainer(Served):
         done = self.daemon.ctl("run", "--", "/bin/true")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("tier", done.stderr)
+
+    @escape_test.needs_hook
+    def test_a_worker_cannot_take_the_hosts_mounts_away(self):
+        """Its mounts are the host's here: what DROP unmounts elsewhere is everybody's."""
+        folder = tempfile.mkdtemp(prefix="tenantd-grants-")
+        self.addCleanup(os.rmdir, folder)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=777", "tmpfs", folder], check=True)
+        self.addCleanup(subprocess.run, ["umount", folder], stderr=subprocess.DEVNULL)
+        daemon = Daemon("--tier", "container", "--runtime", escape_test.TESTING)
+        self.addCleanup(daemon.close)
+        os.chmod(self.folder, 0o755)
+        self.write("main.js", escape_test.SENDER)
+        policy = self.policy(permissions={"fs": {"write": [folder]}})
+        for instance, scope in enumerate((b"fs", b"fs.write"), 1):
+            drop = struct.pack("=II", 12, instance) + scope + b"\0\0"
+            done = daemon.ctl("run", self.folder, "--policy", policy, "--", escape_test.CHANNEL,
+                              drop.hex())
+            self.assertIn("a message of no worker", done.stderr)
+            self.assertTrue(os.path.ismount(folder))
+            with open(os.path.join(folder, "file"), "w") as file:
+                file.write("still")
 
     def test_a_file_that_the_tenants_user_may_not_read_is_warned_of(self):
         with tempfile.NamedTemporaryFile() as secret:  # root's, mode 0600
