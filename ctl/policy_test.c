@@ -209,8 +209,9 @@ static void test_connect(const struct invocation *invocation, const struct polic
 			text);
 	else
 		decide(verdict, true,
-			"no entry names it; it is resolved, and reached at addresses that "
-			"net.connect grants (--resolve tests them here and now)");
+			"no entry names it; it is localhost or all addresses are granted, so it "
+			"is resolved, and reached at addresses that net.connect grants (--resolve "
+			"tests them here and now)");
 }
 
 /* ---- listeners, environment ---- */

@@ -520,12 +520,26 @@ static void match_address(const struct policy_net_rules *connect,
 		decide(ret, false, NULL, "no rule allows it: add \"%s\" to net.connect", text);
 }
 
-static bool any_address_rule(const struct policy_net_rules *rules, uint16_t port)
+/* Names that never leave the host: RFC 6761, 6.3. */
+static bool is_local_name(const char *name)
 {
-	for (size_t i = 0; i < rules->count; i++)
-		if (rules->items[i].kind == POLICY_NET_ADDRESS &&
-			port_matches(&rules->items[i], port))
+	static const char suffix[] = ".localhost";
+	size_t length = strlen(name), tail = sizeof suffix - 1;
+	return strcmp(name, suffix + 1) == 0 ||
+	       (length > tail && strcmp(name + length - tail, suffix) == 0);
+}
+
+/* Whether a name that no rule names may be looked up for its addresses to decide. Looking
+ * up is telling somebody outside: only where all of the Internet is granted anyway. */
+static bool addresses_may_decide(
+	const struct policy_net_rules *rules, const char *name, uint16_t port)
+{
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct policy_net_rule *rule = &rules->items[i];
+		if (rule->kind == POLICY_NET_ADDRESS && port_matches(rule, port) &&
+			(rule->prefix == 0 || is_local_name(name)))
 			return true;
+	}
 	return false;
 }
 
@@ -566,7 +580,7 @@ void policy_match_target(const struct policy_net_rules *connect,
 	rule = find_name(connect, target->name, target->port, port_matches);
 	if (rule)
 		decide_by_rule(ret, true, rule);
-	else if (any_address_rule(connect, target->port))
+	else if (addresses_may_decide(connect, target->name, target->port))
 		decide(ret, true, NULL, "its addresses decide");
 	else
 		decide_nothing_matches(ret, target->name, target->port);

@@ -28,9 +28,10 @@ struct policy_decision {
 	char reason[256]; /* in words */
 };
 
-/* Before resolving: may this name, address or path be asked for at all? A name that a
- * HOST or SUFFIX rule allows; a name that no such rule allows may still be allowed by
- * its addresses when there are ADDRESS rules for the port: then allowed is true, RULE NULL. */
+/* Before resolving: may this name, address or path be asked for at all? A name must be
+ * allowed by a HOST or SUFFIX rule, since looking it up tells it to servers outside. But for
+ * localhost, and where a rule grants all addresses (0.0.0.0/0, ::/0), the addresses decide:
+ * then allowed is true, RULE NULL. */
 void policy_match_target(const struct policy_net_rules *connect,
 	const struct policy_net_rules *deny, const struct policy_target *target,
 	struct policy_decision *ret);

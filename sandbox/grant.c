@@ -16,14 +16,20 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define LINKS_MAX 16
 #define DISTRUSTED_MAX 4096
+
+/* On each folder that was granted for writing, so that it is remembered by the next daemon,
+ * too: an attribute that only root sees. */
+#define MARK "trusted.tenantd.written"
 
 /* ---- where tenants may write ---- */
 
@@ -34,6 +40,12 @@ struct identity {
 static struct identity distrusted[DISTRUSTED_MAX];
 static size_t distrusted_count;
 static bool distrust_everything; /* there was no more room to remember */
+
+void grant_forget(void)
+{
+	distrusted_count = 0;
+	distrust_everything = false;
+}
 
 static int identify(int folder, const char *path, struct identity *ret)
 {
@@ -58,10 +70,22 @@ static bool is_known(const struct identity *identity)
 	return distrust_everything;
 }
 
+static void name_of(int fd, char name[32])
+{
+	snprintf(name, 32, "/proc/self/fd/%d", fd);
+}
+
+static bool is_marked(int folder)
+{
+	char name[32];
+	name_of(folder, name);
+	return getxattr(name, MARK, NULL, 0) >= 0;
+}
+
 static bool is_distrusted(int folder)
 {
 	struct identity identity;
-	return identify(folder, "", &identity) < 0 || is_known(&identity);
+	return identify(folder, "", &identity) < 0 || is_known(&identity) || is_marked(folder);
 }
 
 static void distrust(const struct identity *identity)
@@ -78,6 +102,10 @@ static void distrust(const struct identity *identity)
 static void distrust_opened(int folder)
 {
 	struct identity identity;
+	char name[32];
+	name_of(folder, name);
+	/* Where the file system cannot keep it, it holds until the daemon ends. */
+	(void)setxattr(name, MARK, "", 0, 0);
 	if (identify(folder, "", &identity) == 0)
 		distrust(&identity);
 	else

@@ -104,8 +104,9 @@ int sandbox_grant_place(
 	struct sandbox_grant *grant, uint32_t id, char warning[256], struct error *error);
 
 /* Remembers that tenants may write below PATH, which need not exist: no symbolic link there
- * is followed any more. sandbox_grant_mount does so itself for what it grants; the order
- * matters only among the grants of different tenants. */
+ * is followed any more. sandbox_grant_mount does so itself for what it grants, and marks it
+ * (an attribute trusted.tenantd.written) for daemons to come; the order matters only among
+ * the first grants of different tenants. */
 void sandbox_grant_distrust(const char *path);
 
 /* ---- the parent: seccomp ---- */

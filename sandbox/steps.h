@@ -83,6 +83,9 @@ int shared_root_verify(const char *root, struct error *error);
 
 /* ---- mounts.c ---- */
 
+/* Test only: forgets, as a restart does, where tenants may write. */
+void grant_forget(void);
+
 /* The attributes of a grant's mount (MOUNT_ATTR_…). */
 uint64_t grant_attributes(unsigned flags);
 /* Grants and /tmp into the root. */

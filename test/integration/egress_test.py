@@ -406,9 +406,14 @@ class EgressTest(unittest.TestCase):
             self.assertIn("loopback address 127.0.0.1 needs a grant by address of its own", text)
         self.assertIn("metadata", member.connect("metadata.example", 80)[2])
 
-    def test_a_grant_by_address_is_enough_for_a_name(self):
+    def test_a_grant_by_address_is_none_to_look_names_up(self):
         member = self.egress.add(1, [f"127.0.0.1:{self.local.port}"])
-        self.works(member.connect("local.example", self.local.port))
+        asked = len(self.dns.asked)
+        for name in ("local.example", "secret.local.example"):
+            self.assertEqual(member.connect(name, self.local.port)[0], DENIED)
+            self.assertEqual(member.resolve(name)[0], DENIED)
+        self.assertEqual(len(self.dns.asked), asked)
+        self.works(member.connect("localhost", self.local.port))
         self.works(member.connect("127.0.0.1", self.local.port))
         self.assertEqual(member.connect("127.0.0.2", self.local.port)[0], DENIED)
 

@@ -442,8 +442,15 @@ static const struct {
 	{{"[::/0]"}, {"8.8.8.8"}, "2002:808:808::1", 80, false, "in net.deny"},
 	{{"[::/0]", "0.0.0.0/0"}, {"8.8.8.8"}, "::ffff:8.8.8.8", 80, false, "in net.deny"},
 	/* names that addresses may allow */
-	{{"10.0.0.0/8:5432"}, {0}, "db.internal", 5432, true, "its addresses decide"},
-	{{"10.0.0.0/8:5432"}, {0}, "db.internal", 80, false, NULL},
+	{{"0.0.0.0/0:5432"}, {0}, "db.internal", 5432, true, "its addresses decide"},
+	{{"[::/0]"}, {0}, "db.internal", 5432, true, "its addresses decide"},
+	{{"0.0.0.0/0:5432"}, {0}, "db.internal", 80, false, NULL},
+	{{"127.0.0.1:80"}, {0}, "localhost", 80, true, "its addresses decide"},
+	{{"127.0.0.1:80"}, {0}, "api.localhost", 80, true, "its addresses decide"},
+	/* a name is not told to servers outside for an address's sake */
+	{{"10.0.0.0/8:5432"}, {0}, "db.internal", 5432, false, "add \"db.internal:5432\" to"},
+	{{"10.0.0.5:5432"}, {0}, "secret.attacker.example", 0, false, NULL},
+	{{"127.0.0.1:80"}, {0}, "notlocalhost", 80, false, NULL},
 	{{"10.0.0.0/8"}, {"db.internal"}, "db.internal", 80, false, "in net.deny"},
 	{{"unix:/run/db.sock"}, {0}, "db.internal", 80, false, NULL},
 	/* to look a name up, port 0 */
