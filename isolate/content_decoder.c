@@ -9,8 +9,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define BETWEEN_BYTES 16384 /* of a coding's output that is the next one's input */
-#define ZSTD_WINDOW_LOG 23  /* 8 MiB: the most that RFC 9659 lets a server use */
+#define BETWEEN_BYTES 16384   /* of a coding's output that is the next one's input */
+#define BROTLI_SAFE 0x1002001 /* 1.2.1: before it, CVE-2026-111497, a write out of bounds */
+#define ZSTD_WINDOW_LOG 23    /* 8 MiB: the most that RFC 9659 lets a server use */
 
 enum coding { CODING_GZIP, CODING_DEFLATE, CODING_BROTLI, CODING_ZSTD };
 
@@ -99,13 +100,24 @@ struct content_decoder *content_decoder_free(struct content_decoder *decoder)
 	return NULL;
 }
 
+/* Asked of the library that runs, not of the one that this was built with. */
+static bool brotli_is_safe(void)
+{
+	return BrotliDecoderVersion() >= BROTLI_SAFE;
+}
+
+const char *content_decoder_offers(void)
+{
+	return brotli_is_safe() ? "gzip, deflate, br, zstd" : "gzip, deflate, zstd";
+}
+
 static int find_coding(const char *name, size_t length, enum coding *ret)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
 		if (strlen(names[i].name) == length &&
 			strncasecmp(names[i].name, name, length) == 0) {
 			*ret = names[i].coding;
-			return 0;
+			return *ret == CODING_BROTLI && !brotli_is_safe() ? -EPROTONOSUPPORT : 0;
 		}
 	return -EPROTONOSUPPORT;
 }

@@ -14,6 +14,9 @@
 
 struct content_decoder;
 
+/* What a request may accept: br only from a decoder without known holes. */
+const char *content_decoder_offers(void);
+
 /* CODINGS: the value of Content-Encoding. *RET is NULL for "identity" and nothing. 0,
  * -EPROTONOSUPPORT for an unknown coding or too many, -ENOMEM. */
 int content_decoder_new(const char *codings, size_t length, struct content_decoder **ret);

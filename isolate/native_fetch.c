@@ -3,6 +3,7 @@
 #include "isolate/fetch.h"
 
 #include "common/cleanup.h"
+#include "isolate/content_decoder.h"
 #include "isolate/natives.h"
 #include "isolate/permission.h"
 
@@ -428,7 +429,15 @@ static void find_hooks(void)
 	on_failed = runtime_hook("fetchFailed");
 }
 
+/* fetchCodings(): the value of Accept-Encoding. */
+static engine_value *fetch_codings(struct engine *engine, struct engine_call *call)
+{
+	(void)call;
+	return engine_string(engine, content_decoder_offers());
+}
+
 static const struct engine_native natives[] = {
+	{"fetchCodings", fetch_codings, 0},
 	{"fetchStart", fetch_start, 10},
 	{"fetchWrite", fetch_write, 2},
 	{"fetchWriteEnd", fetch_write_end, 1},

@@ -108,12 +108,14 @@ function addMissing(list, fields) {
 	return text;
 }
 
+let codings; // asked for when first needed: the snapshot may be older than the decoders
+
 function writeFields(list, cache) {
 	const items = list.all();
 	let text = addMissing(list, defaults);
 	if (cache in cacheFields) text += addMissing(list, cacheFields[cache]);
 	if (!list.has('accept-encoding'))
-		text += `accept-encoding: ${list.has('range') ? 'identity' : 'gzip, deflate, br, zstd'}\n`;
+		text += `accept-encoding: ${list.has('range') ? 'identity' : (codings ??= native.fetchCodings())}\n`;
 	// curl adds one of its own to what it uploads, unless it is told of another, or of none.
 	for (let i = 0; i < items.length; i += 2)
 		if (!dropped.has(items[i])) text += `${items[i]}: ${items[i + 1]}\n`;
