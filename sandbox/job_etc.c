@@ -78,6 +78,8 @@ int job_secrets_write(int root, const struct worker_start *start, struct error *
 		int result = write_secret(folder, start->secrets[i], start->uid, error);
 		if (result < 0)
 			return result;
+		/* Process 1 lives as long as the job, and needs it no more. */
+		explicit_bzero((char *)start->secrets[i], strlen(start->secrets[i]));
 	}
 	return 0;
 }
