@@ -1,5 +1,5 @@
-# tenantd: `make run`, `make test`, `make escape`, `make bench`. Everything that these need is
-# prepared first, and kept in build/ until its recipe changes.
+# tenantd: `make run`, `make test`, `make escape`, `make neighbours`, `make bench`. Everything that
+# these need is prepared first, and kept in build/ until its recipe changes.
 SHELL := /bin/bash
 PRESET ?= release
 
@@ -7,7 +7,7 @@ ifneq ($(shell id -u),0)
 $(error tenantd: needs root, to make the userland and to confine tenants)
 endif
 
-.PHONY: all run test escape bench asan fuzz format clean
+.PHONY: all run test escape neighbours bench asan fuzz format clean
 .DELETE_ON_ERROR:
 
 all: build/tenantctl build/examples/hono/main.js
@@ -19,6 +19,9 @@ test: all asan build/npm
 	@tools/test
 
 # What is tried to get out, what stops it, and where only one layer does.
+neighbours: all
+	@tools/userland python3 test/run.py neighbours
+
 escape: all
 	@tools/userland python3 test/escape/battery.py run
 

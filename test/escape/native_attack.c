@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #define FDS_MAX 128
+#define OWN_INSTANCE 0xffffffffu /* in a message's header: this worker's own number */
 
 /* What a worker has: standard ones, channel, stats, listeners; and of libuv's own only
  * what has no name (epoll, eventfd) and pipes. */
@@ -97,6 +98,14 @@ static engine_value *send_raw(struct engine *engine, struct engine_call *call)
 	size_t length = 0;
 	if (!engine_bytes_get(engine_call_argument(engine, call, 1), &data, &length))
 		return engine_throw(engine, "TypeError", NULL, "attackSend(descriptor, bytes)");
+	struct message_header header;
+	if (length >= sizeof header) {
+		memcpy(&header, data, sizeof header);
+		if (header.instance == OWN_INSTANCE) {
+			header.instance = runtime.instance;
+			memcpy(data, &header, sizeof header);
+		}
+	}
 	ssize_t sent =
 		send(engine_argument_int32(call, 0), data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
 	return engine_int32(engine, sent < 0 ? -errno : (int32_t)sent);

@@ -240,8 +240,8 @@ class InContainer(Served):
         os.chmod(self.folder, 0o755)
         self.write("main.js", escape_test.SENDER)
         policy = self.policy(permissions={"fs": {"write": [folder]}})
-        for instance, scope in enumerate((b"fs", b"fs.write"), 1):
-            drop = struct.pack("=II", 12, instance) + scope + b"\0\0"
+        for scope in (b"fs", b"fs.write"):
+            drop = struct.pack("=II", 12, 0xffffffff) + scope + b"\0\0"  # its own number
             done = daemon.ctl("run", self.folder, "--policy", policy, "--", escape_test.CHANNEL,
                               drop.hex())
             self.assertIn("a message of no worker", done.stderr)

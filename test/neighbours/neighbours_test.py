@@ -31,7 +31,7 @@ RATE = 1000
 WINDOW_MS = 500
 ROUNDS_LEAST = 3
 ROUNDS_MOST = 12
-RATIO = 1.5
+RATIO = float(os.environ.get("TENANTD_RATIO", "1.5"))
 STATUS_SECONDS = 1.0 * SLOW
 
 SIBLING = "export default { fetch() { return new Response('hello'); } };\n"
