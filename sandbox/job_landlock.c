@@ -29,15 +29,13 @@
 #define FS_REFER (1ull << 13)
 #define FS_TRUNCATE (1ull << 14)
 #define FS_IOCTL_DEV (1ull << 15)
-#define FS_RESOLVE_UNIX (1ull << 16)
 
 #define READ (FS_READ_FILE | FS_READ_DIR)
 #define CHANGE                                                                                     \
 	(FS_WRITE_FILE | FS_REMOVE | FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_SOCK | FS_MAKE_FIFO |     \
 		FS_MAKE_SYM | FS_REFER | FS_TRUNCATE)
 /* The rights that a rule on a file, not a folder, may name. */
-#define OF_FILES                                                                                   \
-	(FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV | FS_RESOLVE_UNIX)
+#define OF_FILES (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 
 struct ruleset {
 	uint64_t handled_access_fs;
@@ -96,7 +94,9 @@ static int allow_root(int ruleset, uint64_t known, struct error *error)
 		{"/proc", READ},
 		{"/app", READ},
 		{"/run", READ},
-		{"/tmp", READ | CHANGE | FS_RESOLVE_UNIX},
+		/* Not FS_RESOLVE_UNIX: the job's own sockets need no right, and a folder that is
+		 * granted below /tmp would inherit it. */
+		{"/tmp", READ | CHANGE},
 		{"/dev/null", FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV},
 		{"/dev/zero", FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV},
 		{"/dev/full", FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV},

@@ -247,6 +247,13 @@ class Sandbox(JobTest):
         self.assertIn("PermissionError", done.stderr)
         self.assertRaises(TimeoutError, host.accept)
 
+    def test_its_own_unix_sockets_work(self):
+        program = ("import socket; s = socket.socket(socket.AF_UNIX); s.bind('/tmp/own'); "
+                   "s.listen(); c = socket.socket(socket.AF_UNIX); c.connect('/tmp/own'); "
+                   "c.send(b'own'); print(s.accept()[0].recv(9))")
+        done = self.job("python3", "-c", program)
+        self.assertEqual(done.stdout, "b'own'\n", done.stderr)
+
     def test_setuid_bits_cannot_be_made(self):
         done = self.job(
             "python3", "-c",

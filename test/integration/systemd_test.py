@@ -113,7 +113,7 @@ class SystemdTest(TenantdTest):
         self.assertEqual(limit("memory.oom.group"), "1")
         self.assertEqual(limit("cpu.max"), "150000 100000")
         self.assertEqual(limit("pids.max"), "40")
-        self.assertGreater(int(limit("memory.current")), 1 << 20)
+        self.assertGreater(int(limit("memory.current")), 1 << 18)
         self.assertGreater(int(limit("pids.current")), 0)
         self.assertEqual(self.daemon.ctl("stop", "limited").returncode, 0)
         wait_until(lambda: not os.path.exists("/sys/fs/cgroup" + group), what="the group's end")
