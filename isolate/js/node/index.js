@@ -12,7 +12,7 @@
 // it. All of it is evaluated when the startup snapshot is built: no timers, no
 // randomness, no descriptors, no instances of native classes before hooks.afterFork.
 //
-// What to build on, all of it Node's own code (upstream/README.md): './events.js',
+// What to build on, all of it Node's own code (take_upstream.cjs): './events.js',
 // './buffer.js', './stream.js', './path.js', './util.js', './validators.js', and
 // './errors.js', which has Node's error classes by code, systemError and accessDenied.
 // AsyncLocalStorage follows promises, ticks and timers by itself; a callback that C will call
