@@ -8,6 +8,7 @@
 #include "common/message.h"
 #include "common/protocol.h"
 #include "daemon/backoff.h"
+#include "daemon/slice.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,6 +111,7 @@ _Noreturn static void exec_egress(const struct egress_options *options, int chan
 	environment[count] = NULL;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setsid();
+	slice_shorten_own(); /* it waits, and others for it */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
 		chdir("/") < 0)

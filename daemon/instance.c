@@ -766,21 +766,23 @@ void instance_read_use(const struct instance *instance, struct cgroup_stats *ret
 		read_process(instance->pid, ret_stats);
 }
 
-bool instance_watch_cpu(struct instance *instance)
+void instance_watch_cpu(struct instance *instance)
 {
+	if (instance->mode == WORKER_MODE_SERVE && instance->stage == INSTANCE_READY)
+		slice_review(&instance->slice, instance->pid);
 	if (instance->stats == NULL || !(instance->stage & ALIVE) || instance->turn_cpu_ms == 0)
-		return false;
+		return;
 	uint64_t turn_ns = __atomic_load_n(&instance->stats->turn_started_ns, __ATOMIC_RELAXED);
 	if (turn_ns == 0) {
 		instance->watched_turn_ns = 0;
-		return false;
+		return;
 	}
 	struct cgroup_stats used;
 	instance_read_use(instance, &used);
 	if (turn_ns != instance->watched_turn_ns) {
 		instance->watched_turn_ns = turn_ns;
 		instance->watched_cpu_usec = used.cpu_usec;
-		return true;
+		return;
 	}
 	uint64_t turn_used_ms = (used.cpu_usec - instance->watched_cpu_usec) / 1000;
 	uint64_t most_ms = instance->turn_cpu_ms;
@@ -790,7 +792,6 @@ bool instance_watch_cpu(struct instance *instance)
 		instance_kill(instance, END_CPU_LIMIT,
 			"one turn of the event loop used far more CPU time than "
 			"limits.request.cpu allows");
-	return true;
 }
 
 uint64_t instance_ready_us(const struct instance *instance)

@@ -9,6 +9,7 @@
 #include "daemon/listeners.h"
 #include "daemon/logs.h"
 #include "daemon/secrets.h"
+#include "daemon/slice.h"
 #include "policy/policy.h"
 
 #include <stdbool.h>
@@ -151,6 +152,7 @@ struct instance {
 	struct start_message *start; /* kept until the worker exists: a zygote may die */
 	sd_event_source *channel_source, *exit_source, *deadline, *finish;
 	uint64_t watched_turn_ns, watched_cpu_usec;
+	struct slice slice;
 };
 
 /* Starts a worker for SPEC, from the stock if that has one. The events come later, never
@@ -177,10 +179,9 @@ struct instance *instance_free(struct instance *instance);
 bool instance_read_stats(const struct instance *instance, struct worker_stats *ret_stats);
 /* What it uses: by its control group, and where no one counts by its process. */
 void instance_read_use(const struct instance *instance, struct cgroup_stats *ret_stats);
-/* The CPU backstop, about once a second: kills an instance whose one turn has used far
- * more CPU than allowed, though its own watchdog should have ended it. Returns true when
- * a turn is under way. */
-bool instance_watch_cpu(struct instance *instance);
+/* About once a second: gives a worker the slice that it deserves, and kills it when one turn
+ * has used far more CPU than allowed, though its own watchdog should have ended it. */
+void instance_watch_cpu(struct instance *instance);
 
 /* From the request to READY; 0 before. */
 uint64_t instance_ready_us(const struct instance *instance);

@@ -420,14 +420,6 @@ void run_stop_all(struct supervisor *supervisor, bool at_once)
 	}
 }
 
-bool run_watch_cpu(struct supervisor *supervisor)
-{
-	bool busy = false;
-	for (struct run *run = supervisor->runs; run; run = run->next)
-		busy |= run->instance && instance_watch_cpu(run->instance);
-	return busy;
-}
-
 void run_free_all(struct supervisor *supervisor)
 {
 	while (supervisor->runs) {

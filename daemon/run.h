@@ -14,7 +14,5 @@ void run_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
 /* Ends all: at once, or after a moment to finish. */
 void run_stop_all(struct supervisor *supervisor, bool at_once);
-/* The CPU backstop. True when one is busy. */
-bool run_watch_cpu(struct supervisor *supervisor);
 /* Frees all that are left. */
 void run_free_all(struct supervisor *supervisor);

@@ -8,11 +8,11 @@
 #include "daemon/kernel.h"
 #include "daemon/notify.h"
 #include "daemon/run.h"
+#include "daemon/slice.h"
 #include "daemon/verbs.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -24,9 +24,7 @@
 #define KILL_MARGIN_MS 1000   /* after the longest grace */
 #define SAVE_RETRY_US 5000000 /* after the state file could not be written */
 #define SETTLE_US 50000
-#define SLICE_NS 100000
-#define WATCH_BUSY_US 1000000
-#define WATCH_IDLE_US 5000000
+#define WATCH_US 1000000
 
 /* ---- tenants ---- */
 
@@ -199,13 +197,13 @@ void supervisor_changed(struct supervisor *supervisor, unsigned changes)
 static int watch_cpu(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct supervisor *supervisor = data;
-	bool busy = run_watch_cpu(supervisor);
+	struct instance *instance = supervisor->factory.instances;
 	(void)usec;
-	for (size_t i = 0; i < supervisor->tenant_count; i++)
-		busy |= tenant_watch_cpu(supervisor->tenants[i]);
-	if (supervisor->factory.instances == NULL)
+	if (instance == NULL)
 		return 0; /* supervisor_watch starts it again */
-	sd_event_source_set_time_relative(source, busy ? WATCH_BUSY_US : WATCH_IDLE_US);
+	for (; instance; instance = instance->sibling)
+		instance_watch_cpu(instance);
+	sd_event_source_set_time_relative(source, WATCH_US);
 	sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	return 0;
 }
@@ -216,7 +214,7 @@ void supervisor_watch(struct supervisor *supervisor)
 	if (supervisor->watch == NULL ||
 		sd_event_source_get_enabled(supervisor->watch, &enabled) > 0)
 		return;
-	sd_event_source_set_time_relative(supervisor->watch, WATCH_IDLE_US);
+	sd_event_source_set_time_relative(supervisor->watch, WATCH_US);
 	sd_event_source_set_enabled(supervisor->watch, SD_EVENT_ONESHOT);
 }
 
@@ -372,26 +370,10 @@ static int add_signals(struct supervisor *supervisor)
 
 /* ---- the start ---- */
 
-/* The kernel lets who runs finish a slice (3 ms or so) before who wakes gets the core: one
- * tenant's busy loop would be in every other's latency. All of tenantd's processes inherit
- * the shortest slice that there is (sched(7); Linux 6.12, without effect before), so that
- * none can have a shorter one. Shares stay as they are. */
-static void shorten_slices(void)
-{
-	struct sched_attr attributes = {.size = sizeof attributes};
-	if (sched_getattr(0, &attributes, sizeof attributes, 0) < 0 ||
-		attributes.sched_policy != SCHED_OTHER)
-		return;
-	attributes.size = sizeof attributes;
-	attributes.sched_flags = 0;
-	attributes.sched_runtime = SLICE_NS;
-	(void)sched_setattr(0, &attributes, 0);
-}
-
 static int open_loop(struct supervisor *supervisor, struct error *error)
 {
 	struct rlimit files;
-	shorten_slices();
+	slice_shorten_own();
 	/* A tenant needs about six descriptors. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
@@ -409,7 +391,7 @@ static int open_loop(struct supervisor *supervisor, struct error *error)
 		result = sd_event_source_set_enabled(supervisor->settle, SD_EVENT_OFF);
 	if (result >= 0)
 		result = sd_event_add_time_relative(supervisor->event, &supervisor->watch,
-			CLOCK_MONOTONIC, 0, 500000, watch_cpu, supervisor);
+			CLOCK_MONOTONIC, 0, 200000, watch_cpu, supervisor);
 	if (result >= 0)
 		result = sd_event_source_set_enabled(supervisor->watch, SD_EVENT_OFF);
 	return result < 0 ? error_errno(error, result, "cannot make an event loop") : 0;

@@ -52,7 +52,7 @@ struct supervisor {
 	unsigned last_run;
 	bool stopping, save_wanted, prune_wanted;
 	sd_event_source *settle; /* saves, prunes, tells the service manager, when idle */
-	sd_event_source *watch;  /* the CPU backstop */
+	sd_event_source *watch;  /* of what uses CPU time */
 	sd_event_source *stop_deadline;
 };
 
@@ -91,5 +91,5 @@ enum supervisor_change {
 void supervisor_changed(struct supervisor *supervisor, unsigned changes);
 /* Looks whether the end has come: call when something has ended. */
 void supervisor_check_end(struct supervisor *supervisor);
-/* Makes sure that the CPU backstop runs: call when something has started. */
+/* Makes sure that CPU time is watched: call when something has started. */
 void supervisor_watch(struct supervisor *supervisor);

@@ -618,15 +618,6 @@ void tenant_kill(struct tenant *tenant)
 	kill_instance(tenant->current);
 }
 
-bool tenant_watch_cpu(struct tenant *tenant)
-{
-	bool busy = tenant->current && instance_watch_cpu(tenant->current);
-	busy |= tenant->next && instance_watch_cpu(tenant->next);
-	for (size_t i = 0; i < TENANT_DRAINING_MAX; i++)
-		busy |= tenant->draining[i] && instance_watch_cpu(tenant->draining[i]);
-	return busy;
-}
-
 struct tenant *tenant_free(struct tenant *tenant)
 {
 	if (tenant == NULL)

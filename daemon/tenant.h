@@ -91,8 +91,6 @@ void tenant_new_policy(struct tenant *tenant, struct policy *policy, const char 
 /* Kills every instance at once. */
 void tenant_kill(struct tenant *tenant);
 bool tenant_is_empty(const struct tenant *tenant);
-/* The CPU backstop. True when something is busy. */
-bool tenant_watch_cpu(struct tenant *tenant);
 /* Frees it, with whatever still runs. */
 struct tenant *tenant_free(struct tenant *tenant);
 
