@@ -11,7 +11,19 @@
  *   list      {}                                        item {tenant}…, done {}
  *   status    {name}                                    done {tenant}
  *   deploy    {name, policy?: text, policy_file?,       item {"log": line}… while it starts,
- *              wait_ms?} + descriptor of the archive    done {tenant, release, previous, ready_ms}
+ *              message?, signature?: text, keep?,       done {tenant, release, previous,
+ *              canary_instances?, canary_weight?: %,    ready_ms, canary, rollback}
+ *              min_healthy_ms?, wait?: bool for the
+ *              lock, wait_ms?} + the archive
+ *   rollback  {name, release?, message?, wait?,         the same
+ *              min_healthy_ms?, wait_ms?}
+ *   promote   {name, message?, wait_ms?}                done {tenant}
+ *   releases  {name}                                    item: see daemon/history.h…, done {}
+ *   diff      {name, a?, b?: releases}                  done {a, b} + descriptors of both
+ *                                                       folders
+ *   prune     {name, keep?}                             done {name, removed, kept}
+ *   history   {name?, lines?}                           item: a line of
+ *                                                       daemon/operations.h…, done {}
  *   start, stop, restart {name, wait_ms?}               done {tenant}
  *   remove    {name}                                    done {}
  *   logs      {name, lines, follow}                     item {"time","stream","line"}…, done {}
@@ -38,6 +50,8 @@
  *    "stats": {"requests","requests_active","connections","loop_delay_ms",
  *              "loop_busy_ms","heap_used","heap_limit","external"} | null,
  *    "cgroup": {"memory","memory_peak","memory_limit","cpu_usec","pids","oom_kills"} | null,
+ *    "schedules": [{"cron", "time_zone", "overlap", "next": RFC 3339 | null, "running",
+ *              "missed", "last": {"due", "outcome": "ok"|"failed", "message", "ms"} | null}],
  *    "policy": {"file": path or "default"}, "cgroup_version": "v2"|"v1"|"hybrid",
  *    "tier": "full"|"container", "not_enforced": ["memory", "cpu", "pids"]: limits that this
  *    host cannot keep}

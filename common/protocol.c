@@ -1,6 +1,7 @@
 #include "common/protocol.h"
 
 #include "common/cleanup.h"
+#include "common/site.h"
 #include "common/wire.h"
 
 #include <errno.h>
@@ -108,8 +109,9 @@ ssize_t worker_start_encode(
 	wire_put_string(&writer, start->root);
 	wire_put_u32(&writer, start->tier);
 	wire_put_u32(&writer, start->audit);
-	wire_put_u32(&writer, (uint32_t)(start->allow_eval | start->allow_wasm << 1 |
-					 start->allow_jit << 2 | start->egress << 3));
+	wire_put_u32(&writer,
+		(uint32_t)(start->allow_eval | start->allow_wasm << 1 | start->allow_jit << 2 |
+			   start->egress << 3 | start->ready_signal << 4));
 	wire_put_u64(&writer, start->memory_bytes);
 	wire_put_u64(&writer, start->stack_bytes);
 	wire_put_u32(&writer, start->files);
@@ -154,6 +156,7 @@ int worker_start_decode(
 	start->allow_eval = flags & 1;
 	start->allow_wasm = flags & 2;
 	start->allow_jit = flags & 4;
+	start->ready_signal = flags & 16;
 	start->memory_bytes = wire_get_u64(&reader);
 	start->stack_bytes = wire_get_u64(&reader);
 	start->files = wire_get_u32(&reader);
@@ -177,7 +180,7 @@ int worker_start_decode(
 	start->exec_count = get_list(&reader, start->exec, WORKER_RULES_MAX);
 	start->secret_count = get_list(&reader, start->secrets, WORKER_RULES_MAX);
 	if (!wire_get_end(&reader) || start->mode > WORKER_MODE_JOB || start->uid == 0 ||
-		flags > 15)
+		flags > 31)
 		return error_set(error, EBADMSG, "a malformed START message");
 	return 0;
 }
@@ -249,6 +252,47 @@ int worker_child_decode(
 	return 0;
 }
 
+ssize_t worker_sites_encode(
+	const struct worker_sites *sites, uint32_t instance, void *data, size_t size)
+{
+	struct wire_writer writer = {.data = data, .size = size};
+	wire_put_u32(&writer, MESSAGE_SITES);
+	wire_put_u32(&writer, instance);
+	wire_put_u32(&writer, (uint32_t)sites->count);
+	for (size_t i = 0; i < sites->count; i++) {
+		wire_put_string(&writer, sites->sites[i].host);
+		wire_put_string(&writer, sites->sites[i].path);
+		wire_put_u32(&writer, sites->sites[i].own);
+	}
+	return writer.failed ? -EMSGSIZE : (ssize_t)writer.length;
+}
+
+int worker_sites_decode(
+	const void *data, size_t length, struct worker_sites *ret_sites, struct error *error)
+{
+	struct wire_reader reader = {.data = data, .length = length};
+	if (wire_get_u32(&reader) != MESSAGE_SITES)
+		reader.failed = true;
+	wire_get_u32(&reader); /* instance */
+	ret_sites->count = wire_get_u32(&reader);
+	if (ret_sites->count > WORKER_SITES_MAX) {
+		ret_sites->count = 0;
+		reader.failed = true;
+	}
+	for (size_t i = 0; i < ret_sites->count; i++) {
+		struct worker_site *site = &ret_sites->sites[i];
+		site->host = wire_get_string(&reader, SITE_HOST_MAX);
+		site->path = wire_get_string(&reader, SITE_PATH_MAX);
+		const uint32_t own = wire_get_u32(&reader);
+		site->own = own == 1;
+		if (site->host[0] == '\0' || site->path[0] != '/' || own > 1)
+			reader.failed = true;
+	}
+	if (!wire_get_end(&reader))
+		return error_set(error, EBADMSG, "a malformed SITES message");
+	return 0;
+}
+
 const char *audit_permission_name(enum audit_permission permission)
 {
 	static const char *const names[] = {
@@ -260,6 +304,8 @@ const char *audit_permission_name(enum audit_permission permission)
 		[AUDIT_ENV] = "env",
 		[AUDIT_SYSCALL] = "syscall",
 		[AUDIT_RESOURCE] = "resource",
+		[AUDIT_EVAL] = "eval",
+		[AUDIT_WASM] = "wasm",
 	};
 	return (unsigned)permission < ARRAY_LENGTH(names) ? names[permission] : "unknown";
 }

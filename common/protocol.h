@@ -17,13 +17,22 @@
  *                          DROP              give up a permission; answered by DROPPED
  *                          CHILD_START       run a granted program
  *                          CHILD_SIGNAL      send it a signal
+ *                          PROBED            the outcome of a PROBE
+ *                          SCHEDULED_DONE    the outcome of a SCHEDULED
  *   supervisor -> worker   EGRESS            a new channel to the egress process
+ *                          HANDOVER          a new channel that connections come over
+ *                          SITES             what of the shared ports is its tenant's
+ *                          ACCEPT            take connections from its listeners, or do not
+ *                          PROBE             is it well?
+ *                          SCHEDULED         run the scheduled handler
  *                          DROPPED           the permission is gone
  *                          CHILD_STARTED     with the other ends of its pipes
  *                          CHILD_FAILED      it could not be started
  *                          CHILD_EXITED      how it ended
  *   supervisor -> job      START, EGRESS, and
  *                          SIGNAL            a signal for the program
+ *                          PROGRAM_IS        the answer to PROGRAM, with a mount
+ *   job -> supervisor      PROGRAM           where a program of the host is; before CONFINED
  *
  * A worker that was forked without START waiting is a stock worker: it has done all
  * of the work that needs no tenant, and blocks. */
@@ -57,6 +66,15 @@ enum message_type {
 	MESSAGE_CHILD_STARTED,
 	MESSAGE_CHILD_FAILED,
 	MESSAGE_CHILD_EXITED,
+	MESSAGE_HANDOVER,
+	MESSAGE_ACCEPT,
+	MESSAGE_SITES,
+	MESSAGE_PROBE,
+	MESSAGE_PROBED,
+	MESSAGE_SCHEDULED,
+	MESSAGE_SCHEDULED_DONE,
+	MESSAGE_PROGRAM,
+	MESSAGE_PROGRAM_IS,
 	MESSAGE_TYPE_COUNT,
 };
 
@@ -150,6 +168,7 @@ struct worker_start {
 	uint32_t audit;    /* enum policy_audit: 0 off, 1 denied, 2 all */
 	bool egress;       /* WORKER_FD_EGRESS is a channel */
 	bool allow_eval, allow_wasm, allow_jit;
+	bool ready_signal;     /* READY only when the program calls ctx.ready() */
 	uint64_t memory_bytes; /* of the whole process; the heap limit follows from it */
 	uint64_t stack_bytes;  /* of JavaScript; 0: V8's default */
 	uint32_t files;        /* RLIMIT_NOFILE */
@@ -230,6 +249,7 @@ struct message_audit {
 	uint32_t permission; /* enum audit_permission */
 	uint32_t layer;      /* enum audit_layer */
 	uint32_t allowed;    /* 0 or 1 */
+	uint32_t dropped;    /* decisions before it that were too many to tell */
 	int32_t syscall;     /* AUDIT_LAYER_SECCOMP: its number, else -1 */
 	/* then the resource, NUL-terminated, at most AUDIT_RESOURCE_MAX */
 };
@@ -245,6 +265,8 @@ enum audit_permission {
 	AUDIT_ENV,
 	AUDIT_SYSCALL,
 	AUDIT_RESOURCE, /* a limit: memory, pids, cpu */
+	AUDIT_EVAL,     /* code from a string; the resource is the place in the program */
+	AUDIT_WASM,     /* likewise */
 	AUDIT_PERMISSION_COUNT,
 };
 /* Who decided. */
@@ -258,7 +280,8 @@ enum audit_layer {
 	AUDIT_LAYER_ENGINE,     /* eval, wasm */
 	AUDIT_LAYER_COUNT,
 };
-/* "fs.read", "fs.write", "net.connect", "net.listen", "child", "env", "syscall", "resource" */
+/* "fs.read", "fs.write", "net.connect", "net.listen", "child", "env", "syscall", "resource",
+ * "eval", "wasm" */
 const char *audit_permission_name(enum audit_permission permission);
 /* "mount", "landlock", "seccomp", "egress", "cgroup", "supervisor", "engine" */
 const char *audit_layer_name(enum audit_layer layer);
@@ -321,6 +344,94 @@ struct message_child_exited {
 	int32_t exit_code; /* -1: killed by SIGNAL */
 	int32_t signal;
 	uint32_t timed_out;
+};
+
+/* ---- connections that somebody else accepted ---- */
+
+/* Descriptor of HANDOVER: a SOCK_SEQPACKET socket. Each packet on it is one struct handover
+ * with one descriptor, a connected stream socket, which is the worker's from then on, as if
+ * it had accepted it. The sender is tenantd-ingress, or the supervisor. A worker may have
+ * several such channels; one that ends is closed. */
+struct handover {
+	uint32_t flags; /* bits of enum handover_flag */
+};
+enum handover_flag {
+	HANDOVER_TLS = 1, /* the client speaks TLS: it ends in the worker */
+};
+
+/* SITES: the tenant's own, and those of others that are more specific than one of them
+ * (common/site.h). Of a request on a connection from HANDOVER the most specific one must be
+ * its own: else it is answered with 421, for only the first request decided who got the
+ * connection. Replaces what the last one said; comes before the first HANDOVER of
+ * tenantd-ingress. One that never got SITES takes every request. */
+#define WORKER_SITES_MAX 1024
+
+struct worker_sites {
+	size_t count;
+	struct worker_site {
+		const char *host, *path;
+		bool own;
+	} sites[WORKER_SITES_MAX];
+};
+/* As worker_start_encode and worker_start_decode. */
+ssize_t worker_sites_encode(
+	const struct worker_sites *sites, uint32_t instance, void *data, size_t size);
+int worker_sites_decode(
+	const void *data, size_t length, struct worker_sites *ret_sites, struct error *error);
+
+/* ACCEPT. A worker begins with taking connections. */
+struct message_accept {
+	struct message_header header;
+	uint32_t on; /* 0 or 1 */
+};
+
+/* ---- is it well?, and what is due ---- */
+
+enum probe_kind {
+	PROBE_TCP,    /* the loop turns, and it takes connections */
+	PROBE_HTTP,   /* GET of the path that follows gives a status from 200 to 399 */
+	PROBE_HEALTH, /* the exported health() returns or resolves to anything but false */
+	PROBE_KIND_COUNT,
+};
+/* A worker may have several under way. Who takes too long is not waited for. */
+struct message_probe {
+	struct message_header header;
+	uint32_t id;
+	uint32_t kind; /* enum probe_kind */
+	/* then the path, NUL-terminated, at most PROBE_PATH_MAX; "" for other kinds */
+};
+#define PROBE_PATH_MAX 1024
+
+struct message_scheduled {
+	struct message_header header;
+	uint32_t id;
+	uint32_t late;   /* how many runs before this one were missed */
+	uint64_t due_ms; /* Unix time */
+			 /* then the cron expression as tenant.json has it, NUL-terminated */
+};
+#define SCHEDULE_CRON_MAX 256
+
+/* PROBED and SCHEDULED_DONE. */
+struct message_outcome {
+	struct message_header header;
+	uint32_t id;
+	uint32_t ok; /* 0 or 1 */
+		     /* then why not, NUL-terminated, at most OUTCOME_TEXT_MAX */
+};
+#define OUTCOME_TEXT_MAX 1024
+
+/* ---- programs of the host that a job may run ---- */
+
+/* PROGRAM: the path (absolute, of the host), NUL-terminated, behind the header. The job is
+ * nobody on the host, and cannot tell whose symbolic links it would follow: the supervisor
+ * goes there. One is answered before the next is sent. */
+#define PROGRAM_PATH_MAX 4096 /* with the NUL */
+
+/* PROGRAM_IS, with a detached mount if CODE is 0. */
+struct message_program {
+	struct message_header header;
+	int32_t code; /* 0 or errno */
+	/* then, if 0, where the path led to, NUL-terminated: no link is in it */
 };
 
 /* Shared between worker (writes) and supervisor (reads): what `status` shows even

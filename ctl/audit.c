@@ -2,6 +2,8 @@
 #include "ctl/client.h"
 #include "ctl/output.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,8 +11,18 @@
 
 static void show(const json_t *item, void *data)
 {
-	(void)data;
+	*(bool *)data = true;
 	output->audit_line(item);
+}
+
+/* For people, whom silence would leave in doubt; a name may be that of a run. */
+static void say_nothing_found(const struct invocation *invocation, const char *name)
+{
+	if (invocation->options[OPTION_JSON] || invocation->options[OPTION_PLAIN])
+		return;
+	fprintf(stderr, "there are no %s%s%s\n",
+		invocation->options[OPTION_DENIED] ? "denials" : "records", name ? " of " : "",
+		name ? name : "");
 }
 
 static int run(const struct invocation *invocation)
@@ -32,7 +44,11 @@ static int run(const struct invocation *invocation)
 		request, "follow", json_boolean(invocation->options[OPTION_FOLLOW] != NULL));
 	json_object_set_new(
 		request, "denied", json_boolean(invocation->options[OPTION_DENIED] != NULL));
-	return client_call(invocation, request, NULL, 0, show, NULL, NULL);
+	bool some = false;
+	code = client_call(invocation, request, NULL, 0, show, &some, NULL);
+	if (code == 0 && !some)
+		say_nothing_found(invocation, name);
+	return code;
 }
 
 const struct command command_audit = {

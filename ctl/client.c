@@ -66,10 +66,11 @@ int client_send(int fd, const json_t *request, const int *fds, size_t fd_count, 
 	return result < 0 ? error_errno(error, result, "cannot send the request") : 0;
 }
 
-int client_receive(int fd, int flags, json_t **ret_message, struct error *error)
+static int receive_with(int fd, int flags, json_t **ret_message, int *ret_fds, size_t *fd_count,
+	struct error *error)
 {
 	static char data[CONTROL_LENGTH_MAX + 1];
-	ssize_t length = message_receive(fd, data, sizeof data, NULL, NULL, flags);
+	ssize_t length = message_receive(fd, data, sizeof data, ret_fds, fd_count, flags);
 	if (length == -EAGAIN)
 		return 0;
 	if (length == 0 || length == -ECONNRESET)
@@ -87,6 +88,11 @@ int client_receive(int fd, int flags, json_t **ret_message, struct error *error)
 	}
 	*ret_message = message;
 	return 1;
+}
+
+int client_receive(int fd, int flags, json_t **ret_message, struct error *error)
+{
+	return receive_with(fd, flags, ret_message, NULL, NULL, error);
 }
 
 const json_t *client_tenant(const json_t *done)
@@ -169,6 +175,30 @@ int client_call(const struct invocation *invocation, json_t *request, const int 
 		*ret_done = done;
 	else
 		json_decref(done);
+	return code;
+}
+
+int client_call_fds(const struct invocation *invocation, json_t *request, json_t **ret_done,
+	int *ret_fds, size_t *fd_count)
+{
+	struct error error = {0};
+	cleanup_close int fd = -1;
+	json_t *message = NULL;
+	int result = client_connect(invocation, &fd, &error);
+	const char *what = result < 0 ? "unreachable" : "connection";
+	if (result == 0)
+		result = client_send(fd, request, NULL, 0, &error);
+	json_decref(request);
+	if (result == 0)
+		result = receive_with(fd, 0, &message, ret_fds, fd_count, &error);
+	if (result < 0)
+		return output_fail(CONTROL_EXIT_FAILURE, what, "%s", error.message);
+	int code = 0;
+	const json_t *failed = json_object_get(message, "error");
+	*ret_done = json_incref(json_object_get(message, "done"));
+	if (failed || !*ret_done)
+		code = client_report(failed);
+	json_decref(message);
 	return code;
 }
 

@@ -39,6 +39,11 @@ int client_exchange(const struct invocation *invocation, json_t *request, const 
 int client_call(const struct invocation *invocation, json_t *request, const int *fds,
 	size_t fd_count, client_item *item, void *data, json_t **ret_done);
 
+/* client_call with descriptors in the answer: at most *FD_COUNT of them, which become the
+ * caller's. */
+int client_call_fds(const struct invocation *invocation, json_t *request, json_t **ret_done,
+	int *ret_fds, size_t *fd_count);
+
 /* Takes the members of an "error" message, reports it and returns its exit code. */
 int client_report(const json_t *error);
 

@@ -15,6 +15,8 @@ static const char *bash_words(enum argument_kind kind)
 	switch (kind) {
 	case ARGUMENT_TENANT:
 		return "$(_tenantctl_tenants)";
+	case ARGUMENT_RELEASE:
+		return "$(_tenantctl_releases)";
 	case ARGUMENT_COMMAND:
 		return "$commands";
 	case ARGUMENT_SHELL:
@@ -23,8 +25,10 @@ static const char *bash_words(enum argument_kind kind)
 		return "explain suggest test";
 	case ARGUMENT_AUDIT:
 		return "all denied off";
+	case ARGUMENT_BUNDLE:
+		return "always auto never";
 	case ARGUMENT_QUESTION:
-		return "connect env exec listen read write";
+		return "connect env eval exec listen read wasm write";
 	default:
 		return NULL;
 	}
@@ -85,12 +89,14 @@ void completion_bash(FILE *stream)
 		"# bash completion of tenantctl, made by `tenantctl completion bash`.\n\n"
 		"_tenantctl_tenants() {\n"
 		"\ttenantctl list --plain 2> /dev/null | cut -f1\n}\n\n"
+		"_tenantctl_releases() {\n"
+		"\ttenantctl releases --plain \"$tenant\" 2> /dev/null | cut -c-12\n}\n\n"
 		"_tenantctl_files() {\n"
 		"\tcompopt -o filenames 2> /dev/null\n"
 		"\tmapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n}\n\n"
 		"_tenantctl() {\n"
 		"\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
-		"\tlocal command= position=0 skip= i\n\tlocal commands=\"");
+		"\tlocal command= tenant= position=0 skip= i\n\tlocal commands=\"");
 	for (size_t i = 0; i < command_count; i++)
 		fprintf(stream, "%s%s", i ? " " : "", commands[i]->name);
 	fprintf(stream, "\"\n\tCOMPREPLY=()\n"
@@ -102,8 +108,8 @@ void completion_bash(FILE *stream)
 			fprintf(stream, "%s--%s | -%c", count++ ? " | " : "", options[id].name,
 				options[id].letter);
 	fprintf(stream, ") skip=1 ;;\n\t\t-*) ;;\n"
-			"\t\t*) if [[ $command ]]; then ((position++)); else "
-			"command=${COMP_WORDS[i]}; fi ;;\n"
+			"\t\t*) if [[ ! $command ]]; then command=${COMP_WORDS[i]}\n"
+			"\t\t\telse ((position++ == 0)) && tenant=${COMP_WORDS[i]}; fi ;;\n"
 			"\t\tesac\n\tdone\n");
 	bash_option_values(stream);
 	fprintf(stream, "\tcase $command in\n\t'') ");
@@ -121,6 +127,8 @@ static const char *zsh_action(enum argument_kind kind)
 	switch (kind) {
 	case ARGUMENT_TENANT:
 		return "_tenantctl_tenants";
+	case ARGUMENT_RELEASE:
+		return "_tenantctl_releases";
 	case ARGUMENT_COMMAND:
 		return "_tenantctl_commands";
 	case ARGUMENT_PATH:
@@ -131,8 +139,10 @@ static const char *zsh_action(enum argument_kind kind)
 		return "(explain suggest test)";
 	case ARGUMENT_AUDIT:
 		return "(all denied off)";
+	case ARGUMENT_BUNDLE:
+		return "(always auto never)";
 	case ARGUMENT_QUESTION:
-		return "(connect env exec listen read write)";
+		return "(connect env eval exec listen read wasm write)";
 	default:
 		return " ";
 	}
@@ -169,6 +179,10 @@ void completion_zsh(FILE *stream)
 			"_tenantctl_tenants() {\n\tlocal -a names\n"
 			"\tnames=(${(f)\"$(tenantctl list --plain 2> /dev/null | cut -f1)\"})\n"
 			"\t_describe tenant names\n}\n\n"
+			"_tenantctl_releases() {\n\tlocal -a names\n"
+			"\tnames=(${(f)\"$(tenantctl releases --plain ${words[2]} 2> /dev/null | "
+			"cut -c-12)\"})\n"
+			"\t_describe release names\n}\n\n"
 			"_tenantctl_commands() {\n\tlocal -a names\n\tnames=(\n");
 	for (size_t i = 0; i < command_count; i++) {
 		fprintf(stream, "\t\t'%s:", commands[i]->name);

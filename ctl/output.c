@@ -90,9 +90,9 @@ enum colour output_state_colour(const char *state)
 {
 	if (strcmp(state, "running") == 0)
 		return COLOUR_GREEN;
-	if (strcmp(state, "failed") == 0)
+	if (strcmp(state, "failed") == 0 || strcmp(state, "crashloop") == 0)
 		return COLOUR_RED;
-	if (strcmp(state, "stopped") == 0 || strcmp(state, "new") == 0)
+	if (strcmp(state, "idle") == 0 || strcmp(state, "stopped") == 0 || strcmp(state, "new") == 0)
 		return COLOUR_DIM;
 	return COLOUR_YELLOW;
 }

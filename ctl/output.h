@@ -10,6 +10,15 @@
 
 #include <jansson.h>
 
+/* A column of a list: what ROW has there, into TEXT. */
+#define OUTPUT_CELL_MAX 256
+#define OUTPUT_COLUMNS_MAX 16
+struct output_column {
+	const char *heading;
+	void (*cell)(char text[OUTPUT_CELL_MAX], const json_t *row);
+	void (*plain)(char text[OUTPUT_CELL_MAX], const json_t *row); /* NULL: as CELL */
+};
+
 struct output {
 	void (*tenants)(const json_t *tenants);
 	/* One tenant, with the last lines of its log (an array of items of `logs`). */
@@ -17,10 +26,16 @@ struct output {
 	void (*log_line)(const json_t *item);
 	/* A line of the audit log, as daemon/audit.h says. */
 	void (*audit_line)(const json_t *item);
+	/* What happened: daemon/events.h. */
+	void (*event_line)(const json_t *item);
 	/* What a command found out: RESULT for programs; for people SECTIONS, an array of
 	 * {"title", "items": [{"mark"?: "fine"|"note"|"weaker"|"missing"|"fatal", "text",
 	 * "note"}]}. */
 	void (*report)(const json_t *result, const json_t *sections);
+	/* A list of objects, which --json shows as they are, under KEY. NONE is said of an empty
+	 * one. */
+	void (*rows)(const char *key, const json_t *rows, const struct output_column *columns,
+		size_t count, const char *none);
 	/* What a command has done: SENTENCE, of which RESULT is the data. */
 	void (*result)(const json_t *result, const char *sentence);
 	/* An error: for people on standard error, in any form. */

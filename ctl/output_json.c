@@ -50,6 +50,17 @@ static void print_report(const json_t *result, const json_t *sections)
 	print_result(result, "");
 }
 
+static void print_rows(const char *key, const json_t *rows, const struct output_column *columns,
+	size_t count, const char *none)
+{
+	(void)columns;
+	(void)count;
+	(void)none;
+	json_t *document = json_pack("{s:i, s:O}", "schema", CONTROL_SCHEMA, key, (json_t *)rows);
+	print(document, JSON_INDENT(2));
+	json_decref(document);
+}
+
 static void print_error(const char *code, const char *message, int exit)
 {
 	json_t *document = json_pack("{s:i, s:{s:s, s:s, s:i}}", "schema", CONTROL_SCHEMA, "error",
@@ -65,7 +76,9 @@ const struct output output_json = {
 	.tenant = print_tenant,
 	.log_line = print_log_line,
 	.audit_line = print_log_line,
+	.event_line = print_log_line,
 	.report = print_report,
+	.rows = print_rows,
 	.result = print_result,
 	.error = print_error,
 };

@@ -56,6 +56,25 @@ static void print_value(const char *path, const json_t *value)
 		printf("%s\t\n", path);
 }
 
+static void print_members(const char *prefix, const json_t *object);
+
+/* Of a list, by their numbers: "schedules.0.cron". */
+static void print_elements(const char *prefix, const json_t *list)
+{
+	const json_t *value;
+	size_t i;
+	json_array_foreach(list, i, value)
+	{
+		char path[256];
+		snprintf(
+			path, sizeof path, "%s.%zu%s", prefix, i, json_is_object(value) ? "." : "");
+		if (json_is_object(value))
+			print_members(path, value);
+		else
+			print_value(path, value);
+	}
+}
+
 static void print_members(const char *prefix, const json_t *object)
 {
 	const char *key;
@@ -72,6 +91,8 @@ static void print_members(const char *prefix, const json_t *object)
 		} else if (json_is_object(value) && strlen(path) < 200) {
 			strcat(path, ".");
 			print_members(path, value);
+		} else if (json_array_size(value) > 0 && strlen(path) < 200) {
+			print_elements(path, value);
 		} else {
 			print_value(path, value);
 		}
@@ -96,6 +117,18 @@ static void print_audit_line(const json_t *item)
 		printf("%s%s", i ? "\t" : "",
 			output_safe(safe, sizeof safe, output_string(item, keys[i])));
 	printf("\n");
+	fflush(stdout);
+}
+
+static void print_event_line(const json_t *item)
+{
+	static const char *const keys[] = {
+		"time", "tenant", "event", "from", "to", "reason", "message", "release"};
+	char safe[4096];
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		printf("%s%s", i ? "\t" : "",
+			output_safe(safe, sizeof safe, output_string(item, keys[i])));
+	printf("\t%lld\n", (long long)output_integer(item, "pid"));
 	fflush(stdout);
 }
 
@@ -138,6 +171,24 @@ static void print_result(const json_t *result, const char *sentence)
 	output_lines(false, sentence);
 }
 
+static void print_rows(const char *key, const json_t *rows, const struct output_column *columns,
+	size_t count, const char *none)
+{
+	const json_t *row;
+	size_t i;
+	(void)key;
+	(void)none;
+	json_array_foreach(rows, i, row)
+	{
+		for (size_t c = 0; c < count; c++) {
+			char text[OUTPUT_CELL_MAX];
+			(columns[c].plain ? columns[c].plain : columns[c].cell)(text, row);
+			printf("%s%s", c ? "\t" : "", text);
+		}
+		printf("\n");
+	}
+}
+
 static void print_error(const char *code, const char *message, int exit)
 {
 	output_table.error(code, message, exit);
@@ -148,7 +199,9 @@ const struct output output_plain = {
 	.tenant = print_tenant,
 	.log_line = print_log_line,
 	.audit_line = print_audit_line,
+	.event_line = print_event_line,
 	.report = print_report,
+	.rows = print_rows,
 	.result = print_result,
 	.error = print_error,
 };

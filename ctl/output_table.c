@@ -98,6 +98,43 @@ static void print_tenants(const json_t *tenants)
 					 : COLOUR_NONE);
 }
 
+/* ---- any list ---- */
+
+static void print_rows(const char *key, const json_t *rows, const struct output_column *columns,
+	size_t count, const char *none)
+{
+	const json_t *row;
+	size_t i;
+	(void)key;
+	if (json_array_size(rows) == 0)
+		printf("%s\n", none);
+	size_t widths[OUTPUT_COLUMNS_MAX] = {0};
+	for (size_t c = 0; c < count; c++)
+		widths[c] = strlen(columns[c].heading);
+	json_array_foreach(rows, i, row)
+	{
+		for (size_t c = 0; c + 1 < count; c++) {
+			char text[OUTPUT_CELL_MAX];
+			columns[c].cell(text, row);
+			if (strlen(text) > widths[c])
+				widths[c] = strlen(text);
+		}
+	}
+	for (size_t c = 0; c < count && json_array_size(rows) > 0; c++)
+		printf("%s%-*s%s%s", output_colour(COLOUR_DIM), c + 1 < count ? (int)widths[c] : 0,
+			columns[c].heading, output_colour(COLOUR_NONE),
+			c + 1 < count ? "  " : "\n");
+	json_array_foreach(rows, i, row)
+	{
+		for (size_t c = 0; c < count; c++) {
+			char text[OUTPUT_CELL_MAX];
+			columns[c].cell(text, row);
+			printf("%-*s%s", c + 1 < count ? (int)widths[c] : 0, text,
+				c + 1 < count ? "  " : "\n");
+		}
+	}
+}
+
 /* ---- logs ---- */
 
 static void print_log_line(const json_t *item)
@@ -137,6 +174,33 @@ static void print_audit_line(const json_t *item)
 			denied ? "denied" : "allowed", output_colour(COLOUR_NONE), permission,
 			resource, output_colour(COLOUR_DIM), layer);
 	printf("%s%s%s\n", detail[0] ? " " : "", detail, output_colour(COLOUR_NONE));
+	fflush(stdout);
+}
+
+/* "2026-… shop running -> backoff (exited): oom: over its memory limit [pid 42]" */
+static void print_event_line(const json_t *item)
+{
+	char time[64], tenant[128], from[32], to[32], event[64], reason[64], message[1024];
+	output_safe(time, sizeof time, output_string(item, "time"));
+	output_safe(tenant, sizeof tenant, output_string(item, "tenant"));
+	output_safe(from, sizeof from, output_string(item, "from"));
+	output_safe(to, sizeof to, output_string(item, "to"));
+	output_safe(event, sizeof event, output_string(item, "event"));
+	output_safe(reason, sizeof reason, output_string(item, "reason"));
+	output_safe(message, sizeof message, output_string(item, "message"));
+	printf("%s%s%s %s ", output_colour(COLOUR_DIM), time, output_colour(COLOUR_NONE), tenant);
+	if (strcmp(from, to) != 0)
+		printf("%s -> %s%s%s (%s)", from, output_colour(output_state_colour(to)), to,
+			output_colour(COLOUR_NONE), event);
+	else
+		printf("%s (%s)", event, to);
+	printf(": %s", reason);
+	if (message[0] && strcmp(message, reason) != 0)
+		printf(": %s", message);
+	if (output_integer(item, "pid"))
+		printf(" %s[pid %lld]%s", output_colour(COLOUR_DIM),
+			(long long)output_integer(item, "pid"), output_colour(COLOUR_NONE));
+	printf("\n");
 	fflush(stdout);
 }
 
@@ -208,6 +272,20 @@ static void print_title(const json_t *tenant)
 	printf("\n");
 }
 
+/* What it has of the ports that tenants share. */
+static void print_sites(const json_t *ingress)
+{
+	const json_t *site;
+	size_t i;
+	json_array_foreach(json_object_get(ingress, "sites"), i, site)
+		field(i ? "" : "sites", "%s", json_string_value(site));
+	if (json_is_object(ingress))
+		field("", "%lld connections, %lld refused, %lld waiting",
+			(long long)output_integer(ingress, "handed"),
+			(long long)output_integer(ingress, "refused"),
+			(long long)output_integer(ingress, "waiting"));
+}
+
 static void print_process(const json_t *tenant)
 {
 	char text[OUTPUT_TEXT_MAX];
@@ -221,6 +299,7 @@ static void print_process(const json_t *tenant)
 		field(i ? "" : "listens", "%s%s%s", output_string(listener, "url"),
 			name[0] ? "  " : "", name);
 	}
+	print_sites(json_object_get(tenant, "ingress"));
 	field("release", "%s", output_release(text, tenant));
 	if (output_integer(tenant, "pid")) {
 		char ready[OUTPUT_TEXT_MAX];
@@ -255,6 +334,99 @@ static void print_last_exit(const json_t *last)
 		size_t length = strcspn(message, "\n");
 		field("", "%.*s", (int)length, message);
 		message += length + (message[length] == '\n');
+	}
+}
+
+/* Those that fail, and why. */
+static void print_probes(const json_t *probes)
+{
+	const json_t *probe;
+	size_t i;
+	json_array_foreach(probes, i, probe) field("", "  %s probe failed %lld time%s in a row: %s",
+		output_string(probe, "role"), (long long)output_integer(probe, "failing"),
+		output_integer(probe, "failing") == 1 ? "" : "s", output_string(probe, "message"));
+}
+
+/* Of a tenant with one instance that is well, print_process has said all. */
+static void print_instances(const json_t *tenant)
+{
+	const json_t *instances = json_object_get(tenant, "instances"), *instance;
+	char age[OUTPUT_TEXT_MAX], release[64];
+	size_t i;
+	json_array_foreach(instances, i, instance)
+	{
+		const bool unready = json_is_false(json_object_get(instance, "ready"));
+		const char *state = output_string(instance, "state");
+		const bool serves = strcmp(state, "serving") == 0;
+		if (json_array_size(instances) == 1 && serves && !unready)
+			return;
+		output_safe(release, 13, output_string(instance, "release"));
+		field(i ? "" : "instances",
+			"%lld: pid %lld, %s%s for %s, release %s, %lld requests",
+			(long long)output_integer(instance, "slot"),
+			(long long)output_integer(instance, "pid"), state,
+			serves && unready ? ", not ready," : "",
+			output_duration(age, output_number(instance, "age_ms")), release,
+			(long long)output_integer(instance, "requests"));
+		print_probes(json_object_get(instance, "probes"));
+	}
+}
+
+static void print_schedules(const json_t *schedules)
+{
+	const json_t *schedule;
+	char took[OUTPUT_TEXT_MAX];
+	size_t i;
+	json_array_foreach(schedules, i, schedule)
+	{
+		const json_t *last = json_object_get(schedule, "last");
+		const char *next = output_string(schedule, "next");
+		const char *zone = output_string(schedule, "time_zone");
+		const long long missed = output_integer(schedule, "missed");
+		field(i ? "" : "schedules", "%s%s%s%s, next %s%s", output_string(schedule, "cron"),
+			strcmp(zone, "UTC") == 0 ? "" : " (", strcmp(zone, "UTC") == 0 ? "" : zone,
+			strcmp(zone, "UTC") == 0 ? "" : ")", next[0] ? next : "never",
+			output_integer(schedule, "running") ? ", under way" : "");
+		if (json_is_object(last))
+			field("", "  last %s: %s after %s%s%s", output_string(last, "due"),
+				output_string(last, "outcome"),
+				output_duration(took, output_number(last, "ms")),
+				output_string(last, "message")[0] ? ": " : "",
+				output_string(last, "message"));
+		if (missed)
+			field("", "  %lld missed", missed);
+	}
+}
+
+static void print_candidate(const json_t *candidate)
+{
+	char release[64], weight[64] = "";
+	if (!json_is_object(candidate))
+		return;
+	output_safe(release, 13, output_string(candidate, "release"));
+	if (output_integer(candidate, "weight"))
+		snprintf(weight, sizeof weight, ", %lld%% of new connections",
+			(long long)output_integer(candidate, "weight"));
+	field(strcmp(output_string(candidate, "strategy"), "canary") == 0 ? "canary" : "candidate",
+		"release %s, %lld of %lld instances serve%s", release,
+		(long long)output_integer(candidate, "serving"),
+		(long long)output_integer(candidate, "instances"), weight);
+}
+
+/* All but the last, which print_last_exit shows whole. */
+static void print_deaths(const json_t *deaths)
+{
+	const json_t *death;
+	char served[OUTPUT_TEXT_MAX], message[256];
+	size_t i;
+	json_array_foreach(deaths, i, death)
+	{
+		if (json_array_size(deaths) == 1)
+			return;
+		output_safe(message, sizeof message, output_string(death, "message"));
+		field(i ? "" : "deaths", "%s %s after %s: %s", output_string(death, "time"),
+			output_string(death, "reason"),
+			output_duration(served, output_number(death, "served_ms")), message);
 	}
 }
 
@@ -309,7 +481,11 @@ static void print_tenant(const json_t *tenant, const json_t *lines)
 {
 	print_title(tenant);
 	print_process(tenant);
+	print_instances(tenant);
+	print_candidate(json_object_get(tenant, "candidate"));
 	print_last_exit(json_object_get(tenant, "last_exit"));
+	print_deaths(json_object_get(tenant, "deaths"));
+	print_schedules(json_object_get(tenant, "schedules"));
 	print_use(tenant);
 	const char *policy = output_string(json_object_get(tenant, "policy"), "file");
 	field("policy", "%s", policy[0] ? policy : "default");
@@ -346,7 +522,9 @@ const struct output output_table = {
 	.tenant = print_tenant,
 	.log_line = print_log_line,
 	.audit_line = print_audit_line,
+	.event_line = print_event_line,
 	.report = print_report,
+	.rows = print_rows,
 	.result = print_result,
 	.error = print_error,
 };

@@ -95,7 +95,7 @@ int policy_suggest_run(const struct invocation *invocation)
 	struct error error = {0};
 	struct subject subject = {0};
 	struct policy *policy = NULL;
-	struct reading reading = {.suggestion = suggest_new(look)};
+	struct reading reading = {.suggestion = suggest_new(look, subject.releases)};
 	json_t *done = NULL;
 	if (reading.suggestion == NULL)
 		return output_fail(CONTROL_EXIT_FAILURE, "memory", "out of memory");

@@ -1,6 +1,8 @@
 /* `policy test`: the question put to the matcher that enforces. */
 #include "common/cleanup.h"
 #include "common/control.h"
+#include "common/path.h"
+#include "common/route.h"
 #include "common/units.h"
 #include "ctl/output.h"
 #include "ctl/policy.h"
@@ -44,15 +46,17 @@ static const char *find_path(const struct policy_list *list, const char *path)
 	return policy_match_path(list, path);
 }
 
-static bool is_below(const char *path, const char *folder)
+/* Where it is not told, of a file's tenant, no path is the release. */
+static bool is_released(const struct subject *subject, const char *path)
 {
-	const size_t length = strlen(folder);
-	return strncmp(path, folder, length) == 0 && (path[length] == '\0' || path[length] == '/');
+	return subject->release[0] && path_is_in(path, subject->release);
 }
 
 static void test_path(
-	const struct policy *policy, const char *path, bool write, struct verdict *verdict)
+	const struct subject *subject, const char *path, bool write, struct verdict *verdict)
 {
+	const struct policy *policy = subject->policy;
+	const bool tmp = policy->limits.tmp_bytes > 0 && subject->tier == TIER_FULL;
 	const char *by_write = find_path(&policy->fs.write, path);
 	const char *by_read = find_path(&policy->fs.read, path);
 	char size[UNITS_TEXT_MAX];
@@ -62,12 +66,12 @@ static void test_path(
 		decide(verdict, true, "fs.write grants %s", by_write);
 	else if (by_read && !write)
 		decide(verdict, true, "fs.read grants %s", by_read);
-	else if (is_below(path, "/tmp") && policy->limits.tmp_bytes > 0) {
+	else if (path_is_in(path, "/tmp") && tmp) {
 		units_format_size(policy->limits.tmp_bytes, size);
 		decide(verdict, true, "the tenant's own /tmp, of %s (limits.tmp)", size);
-	} else if (is_below(path, "/app") && !write)
+	} else if (is_released(subject, path) && !write)
 		decide(verdict, true, "the tenant's release, read-only");
-	else if (is_below(path, "/app"))
+	else if (is_released(subject, path))
 		decide(verdict, false, "the tenant's release is read-only: no policy changes that");
 	else if (by_read)
 		decide(verdict, false,
@@ -78,27 +82,29 @@ static void test_path(
 			write ? "write" : "read");
 }
 
-static void test_read(const struct invocation *invocation, const struct policy *policy,
+static void test_read(const struct invocation *invocation, const struct subject *subject,
 	const char *what, struct verdict *verdict)
 {
 	(void)invocation;
-	test_path(policy, what, false, verdict);
+	test_path(subject, what, false, verdict);
 }
 
-static void test_write(const struct invocation *invocation, const struct policy *policy,
+static void test_write(const struct invocation *invocation, const struct subject *subject,
 	const char *what, struct verdict *verdict)
 {
 	(void)invocation;
-	test_path(policy, what, true, verdict);
+	test_path(subject, what, true, verdict);
 }
 
-static void test_exec(const struct invocation *invocation, const struct policy *policy,
+static void test_exec(const struct invocation *invocation, const struct subject *subject,
 	const char *what, struct verdict *verdict)
 {
-	const char *by = find_path(&policy->child_exec, what);
+	const char *by = find_path(&subject->policy->child_exec, what);
 	(void)invocation;
 	if (what[0] != '/')
 		refuse_question(verdict, "a program is granted by its absolute path");
+	else if (subject->tier == TIER_CONTAINER)
+		decide(verdict, false, "the tier container has no programs");
 	else if (by)
 		decide(verdict, true, "child.exec grants %s", by);
 	else
@@ -131,6 +137,14 @@ static const char *rule_text(const struct policy_net_rule *rule, char text[POLIC
 	return text;
 }
 
+/* As egress asks; where this host is another one than tenantd's, so is the answer. */
+static bool is_own(int family, const uint8_t address[16])
+{
+	struct error error;
+	cleanup_close int route = route_open(&error);
+	return route >= 0 && route_is_own(route, family, address);
+}
+
 /* One address that the name has. */
 static bool test_address(const struct policy *policy, const struct policy_target *target,
 	const struct sockaddr *address, char *text, size_t size)
@@ -144,7 +158,7 @@ static bool test_address(const struct policy *policy, const struct policy_target
 		memcpy(bytes, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
 	inet_ntop(address->sa_family, bytes, shown, sizeof shown);
 	policy_match_address(&policy->net.connect, &policy->net.deny, target, address->sa_family,
-		bytes, &decision);
+		bytes, is_own(address->sa_family, bytes), &decision);
 	snprintf(text, size, "%s: %s%s%s", shown, decision.allowed ? "allowed" : "denied",
 		decision.reason[0] ? ", " : "", decision.reason);
 	return decision.allowed;
@@ -176,9 +190,10 @@ static void test_resolved(
 	decide(verdict, allowed, "%s", text);
 }
 
-static void test_connect(const struct invocation *invocation, const struct policy *policy,
+static void test_connect(const struct invocation *invocation, const struct subject *subject,
 	const char *what, struct verdict *verdict)
 {
+	const struct policy *policy = subject->policy;
 	struct policy_target target;
 	struct policy_decision decision = {0};
 	struct error error = {0};
@@ -187,7 +202,12 @@ static void test_connect(const struct invocation *invocation, const struct polic
 		refuse_question(verdict, error.message);
 		return;
 	}
-	policy_match_target(&policy->net.connect, &policy->net.deny, &target, &decision);
+	if (target.kind == POLICY_NET_ADDRESS)
+		policy_match_address(&policy->net.connect, &policy->net.deny, &target,
+			target.family, target.address, is_own(target.family, target.address),
+			&decision);
+	else
+		policy_match_target(&policy->net.connect, &policy->net.deny, &target, &decision);
 	rule_text(decision.rule, text);
 	if (!decision.allowed) {
 		decide(verdict, false, "%s",
@@ -216,9 +236,10 @@ static void test_connect(const struct invocation *invocation, const struct polic
 
 /* ---- listeners, environment ---- */
 
-static void test_listen(const struct invocation *invocation, const struct policy *policy,
+static void test_listen(const struct invocation *invocation, const struct subject *subject,
 	const char *what, struct verdict *verdict)
 {
+	const struct policy *policy = subject->policy;
 	struct policy_listen wanted;
 	struct error error = {0};
 	char text[POLICY_NET_TEXT_MAX];
@@ -243,9 +264,10 @@ static void test_listen(const struct invocation *invocation, const struct policy
 	decide(verdict, false, "nothing grants it: add \"%s\" to permissions.net.listen", what);
 }
 
-static void test_env(const struct invocation *invocation, const struct policy *policy,
+static void test_env(const struct invocation *invocation, const struct subject *subject,
 	const char *what, struct verdict *verdict)
 {
+	const struct policy *policy = subject->policy;
 	(void)invocation;
 	for (size_t i = 0; i < policy->env.set.count; i++)
 		if (strcmp(policy->env.set.items[i].name, what) == 0) {
@@ -266,46 +288,87 @@ static void test_env(const struct invocation *invocation, const struct policy *p
 		"nothing grants it: add it to permissions.env.pass, .set or .secrets");
 }
 
+/* ---- switches of the engine ---- */
+
+static void test_switch(bool on, const char *name, struct verdict *verdict)
+{
+	if (on)
+		decide(verdict, true, "permissions.%s is true", name);
+	else
+		decide(verdict, false, "permissions.%s is false", name);
+}
+
+static void test_eval(const struct invocation *invocation, const struct subject *subject,
+	const char *what, struct verdict *verdict)
+{
+	(void)invocation;
+	(void)what;
+	test_switch(subject->policy->allow_eval, "eval", verdict);
+}
+
+static void test_wasm(const struct invocation *invocation, const struct subject *subject,
+	const char *what, struct verdict *verdict)
+{
+	(void)invocation;
+	(void)what;
+	if (!subject->policy->allow_jit)
+		decide(verdict, false, "permissions.jit is false, without which there is none");
+	else
+		test_switch(subject->policy->allow_wasm, "wasm", verdict);
+}
+
 /* ---- the verb ---- */
 
 static const struct {
 	const char *name;
-	void (*test)(const struct invocation *invocation, const struct policy *policy,
+	bool bare; /* there is nothing to be asked about */
+	void (*test)(const struct invocation *invocation, const struct subject *subject,
 		const char *what, struct verdict *verdict);
 } questions[] = {
-	{"read", test_read},
-	{"write", test_write},
-	{"connect", test_connect},
-	{"exec", test_exec},
-	{"listen", test_listen},
-	{"env", test_env},
+	{"read", false, test_read},
+	{"write", false, test_write},
+	{"connect", false, test_connect},
+	{"exec", false, test_exec},
+	{"listen", false, test_listen},
+	{"env", false, test_env},
+	{"eval", true, test_eval},
+	{"wasm", true, test_wasm},
 };
 
 int policy_test_run(const struct invocation *invocation)
 {
-	const char *question = invocation->arguments[2], *what = invocation->arguments[3];
+	const bool alone = invocation->argument_count == 3;
+	const char *question = invocation->arguments[2];
+	const char *what = alone ? "" : invocation->arguments[3], *space = alone ? "" : " ";
 	struct verdict verdict = {0};
 	struct subject subject;
+	char shown[128];
 	size_t i = 0;
 	while (i < ARRAY_LENGTH(questions) && strcmp(questions[i].name, question) != 0)
 		i++;
 	if (i == ARRAY_LENGTH(questions))
 		return output_fail(CONTROL_EXIT_USAGE, "usage",
-			"policy test %s: there are read, write, connect, exec, listen and env",
+			"policy test %s: there are read, write, connect, exec, listen, env, eval "
+			"and "
+			"wasm",
+			output_safe(shown, sizeof shown, question));
+	if (questions[i].bare != alone)
+		return output_fail(CONTROL_EXIT_USAGE, "usage",
+			alone ? "policy test %s: of what?" : "policy test %s: it takes no more",
 			question);
 	int code = subject_read(invocation, invocation->arguments[1], &subject);
 	if (code)
 		return code;
-	questions[i].test(invocation, subject.policy, what, &verdict);
+	questions[i].test(invocation, &subject, what, &verdict);
 	if (verdict.usage)
-		code = output_fail(
-			CONTROL_EXIT_USAGE, "usage", "%s %s: %s", question, what, verdict.text);
+		code = output_fail(CONTROL_EXIT_USAGE, "usage", "%s%s%s: %s", question, space, what,
+			verdict.text);
 	else
 		output_result(json_pack("{s:s, s:s, s:s, s:s, s:s}", "question", question, "what",
 				      what, "result", verdict.allowed ? "allowed" : "denied",
 				      "because", verdict.text, "policy", subject.source),
-			"%s: %s %s: %s", verdict.allowed ? "allowed" : "denied", question, what,
-			verdict.text);
+			"%s: %s%s%s: %s", verdict.allowed ? "allowed" : "denied", question, space,
+			what, verdict.text);
 	subject_clear(&subject);
 	if (code)
 		return code;

@@ -3,10 +3,11 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/control.h"
+#include "common/path.h"
 #include "ctl/client.h"
 #include "ctl/output.h"
+#include "ctl/pack.h"
 #include "ctl/relay.h"
-#include "deploy/archive.h"
 #include "policy/policy.h"
 
 #include <fcntl.h>
@@ -138,7 +139,7 @@ static int start_script(const struct invocation *invocation, struct run *run)
 {
 	struct error error = {0};
 	struct archive_made made;
-	int result = archive_make(invocation->arguments[0], &made, &error);
+	int result = pack_release(invocation, invocation->arguments[0], &made, &error);
 	if (result < 0)
 		return output_fail(
 			result == -ENOENT ? CONTROL_EXIT_NOT_FOUND : CONTROL_EXIT_NOT_RUNNABLE,
@@ -155,25 +156,11 @@ static int start_script(const struct invocation *invocation, struct run *run)
 /* FOLDER/COMMAND in one spelling: grants are compared name by name. */
 static int join(const char *folder, const char *command, char path[PATH_MAX])
 {
-	char whole[2 * PATH_MAX];
-	size_t length = 0;
-	int size = snprintf(whole, sizeof whole, "%s/%s", command[0] == '/' ? "" : folder, command);
-	if (size < 0 || size >= PATH_MAX)
-		return -ENAMETOOLONG;
-	char *rest = NULL;
 	path[0] = '\0';
-	for (char *part = strtok_r(whole, "/", &rest); part; part = strtok_r(NULL, "/", &rest)) {
-		if (strcmp(part, ".") == 0)
-			continue;
-		if (strcmp(part, "..") == 0) {
-			char *slash = strrchr(path, '/');
-			length = slash ? (size_t)(slash - path) : 0;
-			path[length] = '\0';
-			continue;
-		}
-		length += (size_t)snprintf(path + length, PATH_MAX - length, "/%s", part);
-	}
-	return 0;
+	return path_go(path, PATH_MAX, command[0] == '/' ? "" : folder) &&
+			       path_go(path, PATH_MAX, command)
+		       ? 0
+		       : -ENAMETOOLONG;
 }
 
 /* Asks for a command of the daemon's host. Returns 0 or an exit code. */
@@ -410,7 +397,8 @@ const struct command command_run = {
 		"it; 124 if it ran longer than limits.time, 125 if tenantd failed, 126 if it "
 		"cannot be run, 127 if it was not found. With --json the outcome is the last line "
 		"of standard error.\n",
-	.options = OPTION_BIT(OPTION_POLICY) | OPTION_BIT(OPTION_NAME) | OPTION_BIT(OPTION_AUDIT),
+	.options = OPTION_BIT(OPTION_POLICY) | OPTION_BIT(OPTION_NAME) | OPTION_BIT(OPTION_AUDIT) |
+		   OPTION_BIT(OPTION_BUNDLE),
 	.arguments_least = 0,
 	.arguments_most = 1,
 	.kinds = {ARGUMENT_PATH},

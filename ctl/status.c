@@ -1,3 +1,4 @@
+#include "common/cleanup.h"
 #include "common/control.h"
 #include "ctl/client.h"
 #include "ctl/output.h"
@@ -9,6 +10,17 @@
 static void collect(const json_t *item, void *data)
 {
 	json_array_append(data, (json_t *)item);
+}
+
+/* While a release replaces another, the old one does; and one that sleeps would, if it were
+ * asked. */
+static bool serves(const char *state)
+{
+	static const char *const states[] = {"running", "replacing", "proving", "canary", "idle"};
+	for (size_t i = 0; i < ARRAY_LENGTH(states); i++)
+		if (strcmp(state, states[i]) == 0)
+			return true;
+	return false;
 }
 
 static int run(const struct invocation *invocation)
@@ -29,8 +41,7 @@ static int run(const struct invocation *invocation)
 		const json_t *tenant = client_tenant(done);
 		const char *state = output_string(tenant, "state");
 		output->tenant(tenant, lines);
-		/* While a release replaces another, the old one serves. */
-		if (strcmp(state, "running") != 0 && strcmp(state, "replacing") != 0)
+		if (!serves(state))
 			code = CONTROL_EXIT_NOT_RUNNING;
 	}
 	json_decref(lines);

@@ -11,6 +11,20 @@ const struct backoff_limits backoff_defaults = {
 	.give_up_window_ms = 5 * 60 * 1000,
 };
 
+struct backoff_limits backoff_limits_of(const struct manifest *manifest)
+{
+	const struct manifest_backoff *wanted = &manifest->backoff;
+	struct backoff_limits limits = backoff_defaults;
+	limits.base_ms = (uint32_t)wanted->base_ms;
+	limits.cap_ms = (uint32_t)wanted->cap_ms;
+	limits.healthy_ms = (uint32_t)wanted->reset_ms;
+	limits.give_up_window_ms = (uint32_t)wanted->crashloop_window_ms;
+	limits.give_up_count = wanted->crashloop_count < BACKOFF_FAILURES_MAX
+				       ? (uint32_t)wanted->crashloop_count
+				       : BACKOFF_FAILURES_MAX;
+	return limits;
+}
+
 void backoff_reset(struct backoff *backoff)
 {
 	memset(backoff, 0, sizeof *backoff);

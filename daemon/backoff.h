@@ -4,6 +4,8 @@
  * healthy time. Too many failures within a window: give up. */
 #pragma once
 
+#include "policy/manifest.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +21,9 @@ struct backoff_limits {
 };
 
 extern const struct backoff_limits backoff_defaults;
+
+/* What tenant.json says about it. */
+struct backoff_limits backoff_limits_of(const struct manifest *manifest);
 
 struct backoff {
 	uint32_t failures;                       /* since the last healthy time */

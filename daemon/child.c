@@ -1,10 +1,18 @@
+/* Programs that a worker runs. Each start costs the supervisor, the launcher and the kernel
+ * some milliseconds (namespaces, mounts) that no tenant's control group is charged for, and so
+ * a tenant's starts are paced: a burst of them at once, then one at a time; more wait in
+ * order, as the messages that they are, and are decided anew when their turn comes. */
 #include "daemon/child.h"
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/message.h"
+#include "common/path.h"
 #include "daemon/audit.h"
+#include "daemon/egress.h"
 #include "policy/match.h"
+#include "sandbox/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +24,13 @@
 #define START_MS 30000 /* until the program runs */
 #define STDIO_COUNT 3
 
+/* Of one tenant, whatever the number of its workers. */
+#define PACE_BURST 16
+#define PACE_US 40000
+
+/* An honest worker waits for one start at a time. */
+#define WAITING_BYTES_MAX (4 * MESSAGE_LENGTH_MAX)
+
 struct child {
 	struct child *next;
 	struct children *children;
@@ -23,6 +38,10 @@ struct child {
 	struct instance *instance;
 	int ends[STDIO_COUNT]; /* the worker's, until they are sent; -1: none */
 	bool started;
+	/* CHILD_START, while it waits for its turn; then NULL. */
+	void *message;
+	size_t length;
+	uint64_t signals; /* that came meanwhile: bit N - 1 */
 };
 
 struct children {
@@ -31,8 +50,11 @@ struct children {
 	int release_fd;
 	int inherited[STDIO_COUNT]; /* what CHILD_STDIO_INHERIT means; -1: not made yet */
 	bool dropped;               /* it gave up the right to start any */
-	struct child *first;
-	size_t count;
+	struct child *first;        /* the newest */
+	size_t count;               /* waiting ones included */
+	size_t waiting_bytes;
+	uint64_t paced_us; /* the moment to which the tenant's starts are paid for; 0: never */
+	sd_event_source *turn;
 };
 
 /* ---- what it may ---- */
@@ -98,6 +120,16 @@ int children_new(struct instance *instance, const struct instance_spec *spec,
 	return 0;
 }
 
+/* Its environment may hold secrets. */
+static void forget_message(struct child *child)
+{
+	if (child->message == NULL)
+		return;
+	explicit_bzero(child->message, child->length);
+	free(take_pointer(child->message));
+	child->children->waiting_bytes -= child->length;
+}
+
 static struct child *child_free(struct child *child)
 {
 	if (child == NULL)
@@ -110,6 +142,7 @@ static struct child *child_free(struct child *child)
 			break;
 		}
 	instance_free(child->instance);
+	forget_message(child);
 	for (size_t i = 0; i < STDIO_COUNT; i++)
 		close_fd(&child->ends[i]);
 	free(child);
@@ -122,6 +155,7 @@ struct children *children_free(struct children *children)
 		return NULL;
 	while (children->first)
 		child_free(children->first);
+	sd_event_source_disable_unref(children->turn);
 	policy_free(children->policy);
 	close_fd(&children->release_fd);
 	for (size_t i = 0; i < STDIO_COUNT; i++)
@@ -149,24 +183,6 @@ static void write_to_read(struct policy *policy, const char *resource)
 		read->items[read->count++] = copy;
 	}
 	remove_from(write, resource);
-}
-
-void children_drop(struct children *children, const char *scope, const char *resource)
-{
-	if (children == NULL)
-		return;
-	struct policy *policy = children->policy;
-	if (strcmp(scope, "child") == 0)
-		children->dropped = true;
-	if (strcmp(scope, "fs.write") == 0)
-		write_to_read(policy, resource);
-	if (strcmp(scope, "fs") == 0 || strcmp(scope, "fs.read") == 0) {
-		remove_from(&policy->fs.read, resource);
-		remove_from(&policy->fs.write, resource);
-	}
-	/* A part of a rule cannot be taken out of it: then all goes. */
-	if (strcmp(scope, "net") == 0 || strcmp(scope, "net.connect") == 0)
-		policy->net.connect.count = 0;
 }
 
 /* ---- answers ---- */
@@ -199,14 +215,13 @@ static void answer_failed(struct instance *parent, uint32_t number, int code, co
 	answer(parent, &message, sizeof message.failed + strlen(message.text) + 1, NULL, 0);
 }
 
-static void child_ready(struct instance *instance, void *data)
+static void answer_started(struct child *child, pid_t pid)
 {
-	struct child *child = data;
 	struct instance *parent = child->children->parent;
 	const struct message_child_started message = {
 		.header = {.type = MESSAGE_CHILD_STARTED, .instance = parent->id},
 		.child = child->number,
-		.pid = instance->pid,
+		.pid = pid,
 	};
 	int fds[STDIO_COUNT];
 	size_t count = 0;
@@ -217,6 +232,24 @@ static void child_ready(struct instance *instance, void *data)
 	answer(parent, &message, sizeof message, fds, count);
 	for (size_t i = 0; i < STDIO_COUNT; i++)
 		close_fd(&child->ends[i]);
+}
+
+static void answer_exited(const struct child *child, const struct instance_end *end)
+{
+	struct instance *parent = child->children->parent;
+	const struct message_child_exited message = {
+		.header = {.type = MESSAGE_CHILD_EXITED, .instance = parent->id},
+		.child = child->number,
+		.exit_code = end->exit_code,
+		.signal = end->signal,
+		.timed_out = end->reason == END_TIME_LIMIT,
+	};
+	answer(parent, &message, sizeof message, NULL, 0);
+}
+
+static void child_ready(struct instance *instance, void *data)
+{
+	answer_started(data, instance->pid);
 }
 
 /* What Node's spawn would have failed with. */
@@ -239,18 +272,10 @@ static void child_ended(struct instance *instance, void *data)
 	struct child *child = data;
 	struct instance *parent = child->children->parent;
 	const struct instance_end *end = &instance->end;
-	if (child->started) {
-		const struct message_child_exited message = {
-			.header = {.type = MESSAGE_CHILD_EXITED, .instance = parent->id},
-			.child = child->number,
-			.exit_code = end->exit_code,
-			.signal = end->signal,
-			.timed_out = end->reason == END_TIME_LIMIT,
-		};
-		answer(parent, &message, sizeof message, NULL, 0);
-	} else {
+	if (child->started)
+		answer_exited(child, end);
+	else
 		answer_failed(parent, child->number, failure_code(end->reason), end->message);
-	}
 	child_free(child);
 }
 
@@ -354,65 +379,63 @@ static int start_instance(struct child *child, const struct worker_child *wanted
 		parent->factory, &spec, &child_events, child, &child->instance, error);
 }
 
-static int start(struct children *children, const struct worker_child *wanted, struct error *error)
+/* Of a child that has been added. */
+static int start(struct child *child, const struct worker_child *wanted, struct error *error)
 {
 	int stdio[STDIO_COUNT] = {-1, -1, -1};
-	struct child *child = calloc(1, sizeof *child);
-	if (child == NULL)
-		return error_set(error, ENOMEM, "no memory for a child");
-	*child = (struct child){
-		.next = children->first,
-		.children = children,
-		.number = wanted->child,
-		.ends = {-1, -1, -1},
-	};
-	children->first = child;
-	children->count++;
 	int result = make_stdio(child, wanted, stdio, error);
 	if (result == 0)
 		result = start_instance(child, wanted, stdio, error);
 	for (size_t i = 0; i < STDIO_COUNT; i++)
 		close_fd(&stdio[i]);
-	if (result < 0)
-		child_free(child);
+	/* In the order of their numbers; behind START, so that the program gets them. */
+	for (int number = 1; result == 0 && child->signals; number++, child->signals >>= 1)
+		if (child->signals & 1)
+			instance_signal(child->instance, number);
 	return result;
 }
 
-/* ---- deciding ---- */
-
-/* Grants are compared name by name, so a path must have one spelling only. */
-static bool is_normal(const char *path)
+static struct child *add(struct children *children, uint32_t number)
 {
-	for (const char *part = path; *part == '/'; part += strcspn(part, "/")) {
-		size_t length = strcspn(++part, "/");
-		if (length == 0 || strncmp(part, ".", length) == 0 ||
-			(length == 2 && strncmp(part, "..", 2) == 0))
-			return false;
-	}
-	return path[0] == '/';
+	struct child *child = calloc(1, sizeof *child);
+	if (child == NULL)
+		return NULL;
+	*child = (struct child){
+		.next = children->first,
+		.children = children,
+		.number = number,
+		.ends = {-1, -1, -1},
+	};
+	children->first = child;
+	children->count++;
+	return child;
 }
+
+/* ---- deciding ---- */
 
 /* 0, or what to answer. */
 static int decide(
 	const struct children *children, const struct worker_child *wanted, char text[256])
 {
 	struct stat status;
-	if (!is_normal(wanted->path) || children->dropped ||
+	struct error error = {0};
+	if (!path_is_normal(wanted->path) || children->dropped ||
 		policy_match_path(&children->policy->child_exec, wanted->path) == NULL) {
 		snprintf(text, 256, "child.exec does not grant it");
 		return EACCES;
 	}
-	if (stat(wanted->path, &status) < 0) {
-		snprintf(text, 256, "%s", strerror(errno));
-		return errno;
+	/* Not by stat(2): where a tenant may have put a link, the answer would tell it what is
+	 * at the other end. There the job looks, with the tenant's eyes, and also where only a
+	 * grant of files lets it in. */
+	cleanup_close int fd =
+		sandbox_program_open(wanted->path, children->parent->uid, &status, &error);
+	if (fd == -ENOENT || fd == -ENOTDIR) {
+		snprintf(text, 256, "%s", strerror(-fd));
+		return -fd;
 	}
-	if (S_ISDIR(status.st_mode)) {
+	if (fd >= 0 && S_ISDIR(status.st_mode)) {
 		snprintf(text, 256, "it is a folder");
 		return EACCES;
-	}
-	if (children->count >= WORKER_CHILDREN_MAX) {
-		snprintf(text, 256, "%d programs run already", WORKER_CHILDREN_MAX);
-		return EAGAIN;
 	}
 	return 0;
 }
@@ -423,6 +446,151 @@ static struct child *find(const struct children *children, uint32_t number)
 	while (child && child->number != number)
 		child = child->next;
 	return child;
+}
+
+/* ---- pacing ---- */
+
+/* The moment to which all workers of the tenant together have paid: none gains by there being
+ * several, or by a new release. */
+static uint64_t paid_until_us(const struct children *children)
+{
+	const struct instance *parent = children->parent;
+	uint64_t paid_us = 0;
+	for (const struct instance *other = parent->factory->instances; other;
+		other = other->sibling)
+		if (other->children && other->children->paced_us > paid_us &&
+			strcmp(other->tenant, parent->tenant) == 0)
+			paid_us = other->children->paced_us;
+	return paid_us;
+}
+
+/* How long the next start must wait. */
+static uint64_t wait_us(const struct children *children)
+{
+	const uint64_t free_us = clock_ns() / 1000 + (uint64_t)(PACE_BURST - 1) * PACE_US;
+	const uint64_t paid_us = paid_until_us(children);
+	return paid_us > free_us ? paid_us - free_us : 0;
+}
+
+static void pay(struct children *children)
+{
+	const uint64_t now_us = clock_ns() / 1000, paid_us = paid_until_us(children);
+	children->paced_us = (paid_us > now_us ? paid_us : now_us) + PACE_US;
+}
+
+static struct child *first_waiting(const struct children *children)
+{
+	struct child *found = NULL;
+	for (struct child *child = children->first; child; child = child->next)
+		if (child->message)
+			found = child;
+	return found;
+}
+
+/* Answers when it fails, and the child is no more. */
+static void start_now(struct child *child, const struct worker_child *wanted)
+{
+	struct children *children = child->children;
+	struct error error = {0};
+	pay(children);
+	int result = start(child, wanted, &error);
+	if (result == 0)
+		return;
+	answer_failed(
+		children->parent, child->number, error.code ? error.code : EAGAIN, error.message);
+	child_free(child);
+}
+
+/* What it asked for. It was well-formed when it came. */
+static void read_message(const struct child *child, struct worker_child *ret_wanted)
+{
+	struct error error = {0};
+	(void)worker_child_decode(child->message, child->length, ret_wanted, &error);
+}
+
+static int turn_came(sd_event_source *source, uint64_t usec, void *data);
+
+static int wait_for_turn(struct children *children)
+{
+	const uint64_t us = wait_us(children);
+	if (children->turn == NULL)
+		return sd_event_add_time_relative(children->parent->factory->event, &children->turn,
+			CLOCK_MONOTONIC, us, 1000, turn_came, children);
+	int result = sd_event_source_set_time_relative(children->turn, us);
+	return result < 0 ? result : sd_event_source_set_enabled(children->turn, SD_EVENT_ONESHOT);
+}
+
+static int turn_came(sd_event_source *source, uint64_t usec, void *data)
+{
+	static struct worker_child wanted; /* large */
+	struct children *children = data;
+	struct child *child;
+	char text[256];
+	(void)source;
+	(void)usec;
+	while ((child = first_waiting(children)) && wait_us(children) == 0) {
+		read_message(child, &wanted);
+		/* The strings stay in it until the start has used them. */
+		struct child waited = *child;
+		child->message = NULL;
+		int code = decide(children, &wanted, text);
+		if (code == 0) {
+			start_now(child, &wanted);
+		} else {
+			answer_failed(children->parent, child->number, code, text);
+			child_free(child);
+		}
+		forget_message(&waited);
+	}
+	/* Without a timer they wait for the next one. */
+	if (child && wait_for_turn(children) < 0)
+		log_warn("event=child-timer-failed tenant=%s", children->parent->tenant);
+	return 0;
+}
+
+/* MESSAGE is that of CHILD. Returns 0, or what to answer. */
+static int keep_for_later(struct child *child, const void *message, size_t length, char text[256])
+{
+	struct children *children = child->children;
+	if (children->waiting_bytes + length > WAITING_BYTES_MAX) {
+		snprintf(text, 256, "the programs that wait to be started take too much room");
+		return EAGAIN;
+	}
+	child->message = malloc(length);
+	if (child->message == NULL || wait_for_turn(children) < 0) {
+		free(take_pointer(child->message));
+		snprintf(text, 256, "no memory for a child");
+		return ENOMEM;
+	}
+	memcpy(child->message, message, length);
+	child->length = length;
+	children->waiting_bytes += length;
+	return 0;
+}
+
+/* ---- what the worker asks for ---- */
+
+/* 0, or what to answer. */
+static int begin(struct children *children, const struct worker_child *wanted, const void *message,
+	size_t length, char text[256])
+{
+	if (children->count >= WORKER_CHILDREN_MAX) {
+		snprintf(text, 256, "%d programs run already", WORKER_CHILDREN_MAX);
+		return EAGAIN;
+	}
+	struct child *child = add(children, wanted->child);
+	if (child == NULL) {
+		snprintf(text, 256, "no memory for a child");
+		return ENOMEM;
+	}
+	if (first_waiting(children) == NULL && wait_us(children) == 0) {
+		start_now(child, wanted);
+		return 0;
+	}
+	int code = keep_for_later(child, message, length, text);
+	if (code)
+		child_free(child);
+	return code;
 }
 
 bool children_start(struct instance *instance, const void *message, size_t length)
@@ -437,13 +605,31 @@ bool children_start(struct instance *instance, const void *message, size_t lengt
 	int code = children ? decide(children, &wanted, text) : EACCES;
 	audit_record(instance, AUDIT_CHILD, wanted.path, code == 0, AUDIT_LAYER_SUPERVISOR,
 		code ? text : NULL);
-	if (code == 0 && start(children, &wanted, &error) < 0) {
-		code = error.code;
-		snprintf(text, sizeof text, "%.255s", error.message);
-	}
+	if (code == 0)
+		code = begin(children, &wanted, message, length, text);
 	if (code)
 		answer_failed(instance, wanted.child, code, text);
 	return true;
+}
+
+/* It never ran: to its parent it looks like one that ran for no time. */
+static void kill_waiting(struct child *child)
+{
+	static struct worker_child wanted; /* large */
+	static const struct instance_end end = {
+		.reason = END_SIGNAL, .exit_code = -1, .signal = SIGKILL};
+	int stdio[STDIO_COUNT] = {-1, -1, -1};
+	struct error error = {0};
+	read_message(child, &wanted);
+	if (make_stdio(child, &wanted, stdio, &error) == 0) {
+		answer_started(child, 0);
+		answer_exited(child, &end);
+	} else {
+		answer_failed(child->children->parent, child->number, EAGAIN, error.message);
+	}
+	for (size_t i = 0; i < STDIO_COUNT; i++)
+		close_fd(&stdio[i]);
+	child_free(child);
 }
 
 bool children_signal(struct instance *instance, const void *message)
@@ -456,9 +642,63 @@ bool children_signal(struct instance *instance, const void *message)
 	/* Of one that has just ended it does not know yet. */
 	if (child == NULL || what.number == 0)
 		return true;
-	if (what.number == SIGKILL && child->instance)
+	if (child->message && what.number == SIGKILL)
+		kill_waiting(child);
+	else if (child->message)
+		child->signals |= 1ull << (what.number - 1);
+	else if (what.number == SIGKILL && child->instance)
 		instance_kill(child->instance, END_SIGNAL, "killed by its parent");
 	else if (child->instance)
 		instance_signal(child->instance, what.number);
 	return true;
+}
+
+/* ---- less ---- */
+
+/* Those that run, too: their ways out are egress's, and it takes them away at once. What is
+ * connected stays connected, as in the worker. */
+static int drop_net(struct children *children, const char *resource)
+{
+	struct egress *egress = children->parent->factory->egress;
+	/* A part of a rule cannot be taken out of it: then those to come lose all. */
+	children->policy->net.connect.count = 0;
+	for (struct child *child = children->first; egress && child; child = child->next) {
+		struct error error = {0};
+		int result = child->instance
+				     ? egress_drop(egress, child->instance->id, resource, &error)
+				     : 0;
+		if (result < 0 && result != -ENOENT)
+			return result;
+	}
+	return 0;
+}
+
+static void drop_waiting(struct children *children)
+{
+	struct child *child;
+	while ((child = first_waiting(children))) {
+		answer_failed(children->parent, child->number, EACCES,
+			"the right to start programs was given up meanwhile");
+		child_free(child);
+	}
+}
+
+int children_drop(struct children *children, const char *scope, const char *resource)
+{
+	if (children == NULL)
+		return 0;
+	struct policy *policy = children->policy;
+	if (strcmp(scope, "child") == 0) {
+		children->dropped = true;
+		drop_waiting(children);
+	}
+	if (strcmp(scope, "fs.write") == 0)
+		write_to_read(policy, resource);
+	if (strcmp(scope, "fs") == 0 || strcmp(scope, "fs.read") == 0) {
+		remove_from(&policy->fs.read, resource);
+		remove_from(&policy->fs.write, resource);
+	}
+	if (strcmp(scope, "net") == 0 || strcmp(scope, "net.connect") == 0)
+		return drop_net(children, resource);
+	return 0;
 }

@@ -19,5 +19,6 @@ struct children *children_free(struct children *children);
 bool children_start(struct instance *instance, const void *message, size_t length);
 bool children_signal(struct instance *instance, const void *message);
 /* The worker gives up SCOPE ("child", "fs", "fs.read", "fs.write", "net"), of RESOURCE or ("")
- * altogether: programs that it starts from now on have not got it either. Takes NULL. */
-void children_drop(struct children *children, const char *scope, const char *resource);
+ * altogether: programs that start from now on have not got it either. Those that run keep the
+ * files with which they were started, and lose the network. Takes NULL. */
+int children_drop(struct children *children, const char *scope, const char *resource);

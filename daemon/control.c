@@ -58,6 +58,11 @@ void *control_data(const struct control_connection *connection)
 	return connection->control->data;
 }
 
+void control_who(const struct control_connection *connection, struct who *ret_who)
+{
+	who_of_socket(connection->fd, ret_who);
+}
+
 /* ---- a connection's end ---- */
 
 static void connection_free(struct control_connection *connection)
@@ -195,6 +200,25 @@ void control_done(struct control_connection *connection, json_t *done)
 {
 	answered(connection);
 	send_json(connection, "done", done);
+}
+
+/* Descriptors do not wait in the queue: there would be no end to them. A client that reads has
+ * none. */
+void control_done_with(
+	struct control_connection *connection, json_t *done, const int *fds, size_t fd_count)
+{
+	json_t *message = json_pack("{s:o}", "done", done);
+	cleanup_free char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+	json_decref(message);
+	int result = text == NULL         ? -ENOMEM
+		     : connection->queue ? -EAGAIN
+					 : message_send(connection->fd, text, strlen(text), fds,
+						   fd_count);
+	if (result < 0)
+		control_fail(connection, "failed", CONTROL_EXIT_FAILURE,
+			"cannot hand over what was asked for: %s", strerror(-result));
+	else
+		answered(connection);
 }
 
 void control_fail(

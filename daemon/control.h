@@ -5,6 +5,7 @@
 #pragma once
 
 #include "common/error.h"
+#include "daemon/who.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,11 +47,16 @@ void control_set_stopping(struct control *control);
 struct control *control_close(struct control *control);
 
 void *control_data(const struct control_connection *connection);
+/* Who is at the other end. */
+void control_who(const struct control_connection *connection, struct who *ret_who);
 
 /* Sends {"item": ITEM} (which it takes); a client that does not read is cut off. */
 void control_item(struct control_connection *connection, json_t *item);
 /* The last message: {"done": DONE} (taken; NULL is {}). */
 void control_done(struct control_connection *connection, json_t *done);
+/* The same, with FD_COUNT descriptors, which stay the caller's. */
+void control_done_with(struct control_connection *connection, json_t *done, const int *fds,
+	size_t fd_count);
 /* The last message: an error. CODE is a word for programs, EXIT the exit code. */
 void control_fail(struct control_connection *connection, const char *code, int exit,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));

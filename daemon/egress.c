@@ -1,29 +1,19 @@
 #include "daemon/egress.h"
 
 #include "common/cleanup.h"
-#include "common/clock.h"
 #include "common/egress.h"
 #include "common/escape.h"
 #include "common/log.h"
 #include "common/message.h"
 #include "common/protocol.h"
-#include "daemon/backoff.h"
-#include "daemon/slice.h"
+#include "daemon/helper_process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sockios.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
-#define CHANNEL_FD 3 /* where tenantd-egress expects its channel */
 #define READY_MS 10000
 #define AUDIT_TEXT_MAX 1024
 #define RULE_TEXT_MAX 512
@@ -36,26 +26,14 @@
 #define DEFAULT_RATE 100
 #define DEFAULT_TIMEOUT_MS 30000
 
-/* Tenants wait for it: it comes again soon, and without end. */
-static const struct backoff_limits restart_limits = {
-	.base_ms = 20,
-	.cap_ms = 2000,
-	.floor_ms = 10,
-	.healthy_ms = 10 * 1000,
-	.give_up_count = BACKOFF_FAILURES_MAX,
-	.give_up_window_ms = 0,
-};
-
-enum { STATE_STARTING = 1, STATE_SERVING = 2 };
-
 #define TYPE(name) ((enum message_type)(name))
 
 static const struct message_rule rules[] = {
-	{TYPE(EGRESS_READY), STATE_STARTING, sizeof(struct egress_header),
+	{TYPE(EGRESS_READY), HELPER_STARTING, sizeof(struct egress_header),
 		sizeof(struct egress_header), 0, 0},
-	{TYPE(EGRESS_AUDIT), STATE_SERVING, sizeof(struct egress_audit) + 2,
+	{TYPE(EGRESS_AUDIT), HELPER_SERVING, sizeof(struct egress_audit) + 2,
 		sizeof(struct egress_audit) + AUDIT_TEXT_MAX, 0, 0},
-	{TYPE(EGRESS_DROP), STATE_SERVING, sizeof(struct egress_header) + 1,
+	{TYPE(EGRESS_DROP), HELPER_SERVING, sizeof(struct egress_header) + 1,
 		sizeof(struct egress_header) + RULE_TEXT_MAX, 0, 0},
 };
 
@@ -75,62 +53,12 @@ struct client {
 };
 
 struct egress {
-	sd_event *event;
 	struct egress_options options;
 	struct client *clients;
-	pid_t pid;
-	int pidfd, channel;
-	uint32_t state; /* 0: it does not run */
+	struct helper_process process;
+	struct helper_restart restart;
 	uint32_t starts;
-	uint64_t started_ms;
-	struct backoff backoff;
-	sd_event_source *channel_source, *exit_source, *deadline, *restart;
 };
-
-static void died(struct egress *egress, const char *why);
-
-/* ---- the process ---- */
-
-/* In the child. Nothing of the daemon's environment is its business but where it runs. */
-_Noreturn static void exec_egress(const struct egress_options *options, int channel)
-{
-	static const char *const passed[] = {"TZ", "JOURNAL_STREAM", "ASAN_OPTIONS", "LSAN_OPTIONS",
-		"UBSAN_OPTIONS", "LD_LIBRARY_PATH"};
-	char *environment[ARRAY_LENGTH(passed) + 1];
-	char entries[ARRAY_LENGTH(passed)][512], uid[16];
-	size_t count = 0;
-	sigset_t none;
-	for (size_t i = 0; i < ARRAY_LENGTH(passed); i++) {
-		const char *value = getenv(passed[i]);
-		if (value == NULL)
-			continue;
-		snprintf(entries[count], sizeof entries[count], "%s=%s", passed[i], value);
-		environment[count] = entries[count];
-		count++;
-	}
-	environment[count] = NULL;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setsid();
-	slice_shorten_own(); /* it waits, and others for it */
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
-		chdir("/") < 0)
-		_exit(127);
-	int high = fcntl(channel, F_DUPFD_CLOEXEC, CHANNEL_FD + 1);
-	if (high < 0 || dup2(high, CHANNEL_FD) < 0 || close_range(CHANNEL_FD + 1, ~0u, 0) < 0)
-		_exit(127);
-	signal(SIGPIPE, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	snprintf(uid, sizeof uid, "%u", options->uid);
-	const char *arguments[] = {"tenantd-egress", "--uid", uid, "--resolv-conf",
-		options->resolv_conf ? options->resolv_conf : "/etc/resolv.conf", "--hosts",
-		options->hosts ? options->hosts : "/etc/hosts", NULL};
-	execve(options->program, (char **)arguments, environment);
-	log_error("event=egress-exec-failed path=%s message=\"%s\"", options->program,
-		strerror(errno));
-	_exit(127);
-}
 
 /* ---- what it is told ---- */
 
@@ -141,53 +69,52 @@ static int send_client(struct egress *egress, struct client *client)
 		struct egress_header header;
 		char text[RULE_TEXT_MAX];
 	} drop = {.header = {EGRESS_DROP, client->instance}};
-	int result =
-		message_send(egress->channel, client->add, client->length, &client->channel, 1);
+	int result = message_send(
+		egress->process.channel, client->add, client->length, &client->channel, 1);
 	if (result < 0)
 		return result;
 	client->sent = true;
 	close_fd(&client->channel);
 	for (size_t i = 0; result == 0 && i < client->drops.count; i++) {
 		int length = snprintf(drop.text, sizeof drop.text, "%s", client->drops.items[i]);
-		result = message_send(
-			egress->channel, &drop, sizeof drop.header + (size_t)length + 1, NULL, 0);
+		result = message_send(egress->process.channel, &drop,
+			sizeof drop.header + (size_t)length + 1, NULL, 0);
 	}
 	if (result == 0 && client->dropped_all)
 		result = message_send(
-			egress->channel, &drop.header, sizeof drop.header + 1, NULL, 0);
+			egress->process.channel, &drop.header, sizeof drop.header + 1, NULL, 0);
 	return result;
 }
 
-/* A process that does not take what it must know is of no use; its end is noticed by the
- * loop. */
-static void kill_process(struct egress *egress, const char *why)
+/* A process that does not take what it must know is of no use. */
+static void kill_process(struct egress *egress)
 {
-	log_warn("event=egress-killed pid=%d message=\"%s\"", egress->pid, why);
-	pidfd_send_signal(egress->pidfd, SIGKILL, NULL, 0);
+	helper_process_kill(&egress->process, "it does not read");
 }
 
 /* Whether ADD and all that belongs to it will fit: half of it must never be sent. */
 static bool has_room(const struct egress *egress)
 {
 	int queued = 0;
-	return ioctl(egress->channel, SIOCOUTQ, &queued) == 0 && queued < QUEUE_BYTES / 4 * 3;
+	return ioctl(egress->process.channel, SIOCOUTQ, &queued) == 0 &&
+	       queued < QUEUE_BYTES / 4 * 3;
 }
 
 static void send_clients(struct egress *egress)
 {
 	bool waiting = false;
-	if (egress->state == 0)
+	if (egress->process.state == 0)
 		return;
 	for (struct client *client = egress->clients; client && !waiting; client = client->next) {
 		if (client->sent)
 			continue;
 		waiting = !has_room(egress);
 		if (!waiting && send_client(egress, client) < 0) {
-			kill_process(egress, "it does not read");
+			kill_process(egress);
 			return;
 		}
 	}
-	sd_event_source_set_io_events(egress->channel_source, EPOLLIN | (waiting ? EPOLLOUT : 0u));
+	helper_process_want_room(&egress->process, waiting);
 }
 
 /* ---- what it says ---- */
@@ -252,161 +179,58 @@ static void take_drop(struct egress *egress, const char *data, size_t length)
 		remember_drop(client, data + sizeof header);
 }
 
-static void handle_message(struct egress *egress, const char *data, size_t length)
-{
-	struct egress_header header;
-	memcpy(&header, data, sizeof header);
-	switch ((enum egress_type)header.type) {
-	case EGRESS_READY:
-		egress->state = STATE_SERVING;
-		sd_event_source_set_enabled(egress->deadline, SD_EVENT_OFF);
-		log_info("event=egress-ready pid=%d ms=%llu", egress->pid,
-			(unsigned long long)(clock_ms() - egress->started_ms));
-		break;
-	case EGRESS_AUDIT:
-		take_audit(egress, data, length);
-		break;
-	default:
-		take_drop(egress, data, length);
-		break;
-	}
-}
-
-/* What the table does not allow is the end of the process. */
-static void read_channel(struct egress *egress)
-{
-	static _Alignas(8) char message[sizeof(struct egress_audit) + AUDIT_TEXT_MAX];
-	struct error error = {0};
-	size_t fd_count = 0;
-	ssize_t length = message_receive(
-		egress->channel, message, sizeof message, NULL, &fd_count, MSG_DONTWAIT);
-	if (length == -EAGAIN)
-		return;
-	if (length == 0 || length == -ECONNRESET)
-		error_set(&error, EPIPE, "it closed its channel");
-	else if (length < 0)
-		error_errno(&error, (int)-length, "cannot receive");
-	else if (message_check(rules, ARRAY_LENGTH(rules), egress->state, message, (size_t)length,
-			 fd_count, &error)) {
-		handle_message(egress, message, (size_t)length);
-		return;
-	}
-	died(egress, error.message);
-}
-
-static int channel_ready(sd_event_source *source, int fd, uint32_t events, void *data)
+static void handle_message(void *data, const char *message, size_t length, int *fds)
 {
 	struct egress *egress = data;
-	(void)source;
-	(void)fd;
-	if (events & EPOLLOUT)
-		send_clients(egress);
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		read_channel(egress);
-	return 0;
-}
-
-static int exited(sd_event_source *source, int fd, uint32_t events, void *data)
-{
-	(void)source;
-	(void)fd;
-	(void)events;
-	died(data, "it ended");
-	return 0;
-}
-
-static int not_ready(sd_event_source *source, uint64_t usec, void *data)
-{
-	(void)source;
-	(void)usec;
-	died(data, "it was not ready in time");
-	return 0;
+	struct egress_header header;
+	(void)fds;
+	memcpy(&header, message, sizeof header);
+	switch ((enum egress_type)header.type) {
+	case EGRESS_READY:
+		helper_process_ready(&egress->process, "");
+		break;
+	case EGRESS_AUDIT:
+		take_audit(egress, message, length);
+		break;
+	default:
+		take_drop(egress, message, length);
+		break;
+	}
 }
 
 /* ---- its beginning and end ---- */
 
-static int watch(struct egress *egress)
+static const char *or_default(const char *path, const char *otherwise)
 {
-	int result = sd_event_add_io(egress->event, &egress->channel_source, egress->channel,
-		EPOLLIN, channel_ready, egress);
-	if (result >= 0)
-		result = sd_event_add_io(egress->event, &egress->exit_source, egress->pidfd,
-			EPOLLIN, exited, egress);
-	/* What it still said is read before its end is noticed. */
-	if (result >= 0)
-		result = sd_event_source_set_priority(egress->exit_source, 10);
-	if (result >= 0)
-		result = sd_event_add_time_relative(egress->event, &egress->deadline,
-			CLOCK_MONOTONIC, READY_MS * 1000, 0, not_ready, egress);
-	return result;
-}
-
-/* Kills and reaps what there is. */
-static void end_process(struct egress *egress, siginfo_t *ret_info)
-{
-	*ret_info = (siginfo_t){0};
-	sd_event_source_disable_unref(take_pointer(egress->channel_source));
-	sd_event_source_disable_unref(take_pointer(egress->exit_source));
-	sd_event_source_disable_unref(take_pointer(egress->deadline));
-	if (egress->pid > 0) {
-		if (egress->pidfd >= 0)
-			pidfd_send_signal(egress->pidfd, SIGKILL, NULL, 0);
-		else
-			kill(egress->pid, SIGKILL);
-		waitid(P_PID, (id_t)egress->pid, ret_info, WEXITED);
-	}
-	egress->pid = 0;
-	egress->state = 0;
-	close_fd(&egress->pidfd);
-	close_fd(&egress->channel);
+	return path ? path : otherwise;
 }
 
 static int start(struct egress *egress, struct error *error)
 {
-	int pair[2];
-	siginfo_t info;
-	int result = message_pair(pair);
+	const struct egress_options *options = &egress->options;
+	char uid[16];
+	snprintf(uid, sizeof uid, "%u", options->uid);
+	const char *arguments[] = {"tenantd-egress", "--uid", uid, "--resolv-conf",
+		or_default(options->resolv_conf, "/etc/resolv.conf"), "--hosts",
+		or_default(options->hosts, "/etc/hosts"), NULL};
+	const struct helper_start what = {
+		.program = options->program,
+		.arguments = arguments,
+		.ready_ms = READY_MS,
+	};
+	int result = helper_process_start(&egress->process, &what, error);
 	if (result < 0)
-		return error_errno(error, -result, "cannot make a channel for tenantd-egress");
-	cleanup_close int mine = pair[0], its = pair[1];
-	pid_t pid = fork();
-	if (pid < 0)
-		return error_errno(error, errno, "cannot fork tenantd-egress");
-	if (pid == 0)
-		exec_egress(&egress->options, its);
-	egress->pid = pid;
-	egress->starts++;
-	egress->started_ms = clock_ms();
-	egress->state = STATE_STARTING;
-	egress->pidfd = pidfd_open(pid, 0);
-	egress->channel = take_fd(&mine);
-	setsockopt(egress->channel, SOL_SOCKET, SO_SNDBUFFORCE, &(int){QUEUE_BYTES / 2},
-		sizeof(int)); /* the kernel doubles it */
-	if (egress->pidfd < 0 || fcntl(egress->channel, F_SETFL, O_NONBLOCK) < 0 ||
-		watch(egress) < 0) {
-		result = error_errno(error, errno, "cannot watch tenantd-egress");
-		end_process(egress, &info);
 		return result;
-	}
+	egress->starts++;
 	send_clients(egress);
 	return 0;
 }
 
-static int restart_now(sd_event_source *source, uint64_t usec, void *data)
+/* Without an instance that needs it: with the next that does. */
+static int start_again(void *data, struct error *error)
 {
 	struct egress *egress = data;
-	struct error error = {0};
-	(void)source;
-	(void)usec;
-	egress->restart = sd_event_source_disable_unref(egress->restart);
-	if (egress->clients == NULL)
-		return 0; /* with the next that needs it */
-	if (start(egress, &error) < 0) {
-		log_error("event=egress-failed message=\"%s\"", escape_for_log(error.message));
-		sd_event_add_time_relative(egress->event, &egress->restart, CLOCK_MONOTONIC,
-			1000000, 0, restart_now, egress);
-	}
-	return 0;
+	return egress->clients ? start(egress, error) : 0;
 }
 
 /* The room that answers take while the other side does not read: as many as it may have
@@ -448,28 +272,31 @@ static void renew_clients(struct egress *egress)
 	}
 }
 
-static void died(struct egress *egress, const char *why)
+static void has_died(void *data, const char *why)
 {
-	siginfo_t info;
-	uint64_t random = 0;
-	const pid_t pid = egress->pid;
-	const uint64_t served_ms = clock_ms() - egress->started_ms;
-	end_process(egress, &info);
-	const bool killed = info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
-	log_error("event=egress-ended pid=%d %s=%d served_ms=%llu message=\"%s\"", pid,
-		killed ? "signal" : "exit_code", info.si_status, (unsigned long long)served_ms,
-		escape_for_log(why));
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
-		random = clock_ns();
-	backoff_failed(&egress->backoff, &restart_limits, clock_ms(), served_ms);
-	const uint32_t delay_ms = egress->backoff.failures > 1 ? backoff_delay_ms(&egress->backoff,
-									 &restart_limits, random)
-							       : 0;
-	sd_event_source_disable_unref(take_pointer(egress->restart));
-	sd_event_add_time_relative(egress->event, &egress->restart, CLOCK_MONOTONIC,
-		(uint64_t)delay_ms * 1000, 0, restart_now, egress);
+	struct egress *egress = data;
+	struct helper_end end;
+	helper_process_end(&egress->process, &end);
+	helper_process_log_end(&egress->process, &end, why);
+	helper_restart_schedule(&egress->restart, end.served_ms);
 	renew_clients(egress);
 }
+
+static void has_room_again(void *data)
+{
+	send_clients(data);
+}
+
+static const struct helper_kind kind = {
+	.name = "egress",
+	.label = "tenantd-egress",
+	.rules = rules,
+	.rule_count = ARRAY_LENGTH(rules),
+	.message = handle_message,
+	.room = has_room_again,
+	.died = has_died,
+	.channel_bytes = QUEUE_BYTES,
+};
 
 /* ---- the instances ---- */
 
@@ -553,7 +380,8 @@ int egress_add(struct egress *egress, const struct egress_add_options *options, 
 	int result = client_new(options, &client, error);
 	if (result == 0)
 		result = make_channel(client, &channel, error);
-	if (result == 0 && egress->state == 0 && egress->restart == NULL)
+	if (result == 0 && egress->process.state == 0 &&
+		!helper_restart_is_pending(&egress->restart))
 		result = start(egress, error);
 	if (result < 0) {
 		close_fd(&channel);
@@ -578,9 +406,9 @@ void egress_forget(struct egress *egress, uint32_t instance)
 	*place = client->next;
 	/* A process that does not take it has much to do; an instance that is gone has closed
 	 * its channel, but its proxy must end, too: then the process ends. */
-	if (client->sent && egress->state &&
-		message_send(egress->channel, &forget, sizeof forget, NULL, 0) < 0)
-		kill_process(egress, "it does not read");
+	if (client->sent && egress->process.state &&
+		message_send(egress->process.channel, &forget, sizeof forget, NULL, 0) < 0)
+		kill_process(egress);
 	client_free(client);
 }
 
@@ -605,10 +433,10 @@ int egress_drop(struct egress *egress, uint32_t instance, const char *rule, stru
 	const bool news = remember_drop(client, drop.text);
 	if (client->dropped_all)
 		drop.text[0] = '\0';
-	if (news && client->sent && egress->state &&
-		message_send(egress->channel, &drop, sizeof drop.header + strlen(drop.text) + 1,
-			NULL, 0) < 0)
-		kill_process(egress, "it does not read");
+	if (news && client->sent && egress->process.state &&
+		message_send(egress->process.channel, &drop,
+			sizeof drop.header + strlen(drop.text) + 1, NULL, 0) < 0)
+		kill_process(egress);
 	return 0;
 }
 
@@ -620,20 +448,19 @@ int egress_new(sd_event *event, const struct egress_options *options, struct egr
 	struct egress *egress = calloc(1, sizeof *egress);
 	if (egress == NULL)
 		return error_set(error, ENOMEM, "no memory for tenantd-egress");
-	egress->event = event;
 	egress->options = *options;
-	egress->pidfd = egress->channel = -1;
+	helper_process_init(&egress->process, &kind, event, egress);
+	helper_restart_init(&egress->restart, kind.name, event, start_again, egress);
 	*ret_egress = egress;
 	return 0;
 }
 
 struct egress *egress_free(struct egress *egress)
 {
-	siginfo_t info;
 	if (egress == NULL)
 		return NULL;
-	end_process(egress, &info);
-	sd_event_source_disable_unref(egress->restart);
+	helper_process_end(&egress->process, NULL);
+	helper_restart_clear(&egress->restart);
 	while (egress->clients) {
 		struct client *next = egress->clients->next;
 		client_free(egress->clients);
@@ -645,7 +472,7 @@ struct egress *egress_free(struct egress *egress)
 
 pid_t egress_pid(const struct egress *egress)
 {
-	return egress ? egress->pid : 0;
+	return egress ? egress->process.pid : 0;
 }
 
 uint32_t egress_starts(const struct egress *egress)

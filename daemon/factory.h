@@ -20,6 +20,7 @@
 
 struct audit;
 struct egress;
+struct ingress;
 struct stock;
 struct instance;
 
@@ -40,6 +41,8 @@ struct factory {
 	struct stock *stock;   /* NULL: none; set by its owner */
 	struct audit *audit;   /* NULL: none; set by its owner */
 	struct egress *egress; /* NULL: nobody connects; set by its owner */
+	struct ingress *ingress; /* NULL: no shared ports; set by its owner */
+	struct schedules *schedules; /* NULL: none; set by its owner */
 	const char *secrets_folder;
 	enum tier tier;
 	uint32_t uid_base;

@@ -2,6 +2,7 @@
 
 #include "common/escape.h"
 #include "common/log.h"
+#include "common/path.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,12 +17,6 @@ struct wish {
 	size_t index;
 	bool write;
 };
-
-static bool is_below(const char *path, const char *folder)
-{
-	size_t length = strlen(folder);
-	return strncmp(path, folder, length) == 0 && path[length] == '/';
-}
 
 /* By path; of two of the same path the one that may write comes first. */
 static int compare(const void *left, const void *right)
@@ -58,7 +53,7 @@ static void inherit(const char *tenant, struct wish *wishes, size_t at)
 {
 	for (size_t i = 0; i < at && !wishes[at].write; i++) {
 		char message[512];
-		if (!wishes[i].write || !is_below(wishes[at].path, wishes[i].path))
+		if (!wishes[i].write || !path_is_below(wishes[at].path, wishes[i].path))
 			continue;
 		wishes[at].write = true;
 		snprintf(message, sizeof message,

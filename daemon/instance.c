@@ -9,7 +9,11 @@
 #include "daemon/child.h"
 #include "daemon/drop.h"
 #include "daemon/egress.h"
+#include "daemon/health.h"
+#include "daemon/ingress.h"
 #include "daemon/instance_private.h"
+#include "daemon/job_program.h"
+#include "daemon/schedule.h"
 #include "daemon/stock.h"
 
 #include <errno.h>
@@ -44,6 +48,7 @@
 #define LAST_MESSAGES_MAX 1024
 
 #define REPORT_MAX (sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1)
+#define OUTCOME_MAX (sizeof(struct message_outcome) + OUTCOME_TEXT_MAX + 1)
 enum {
 	ALIVE = INSTANCE_STOCK | INSTANCE_BOOTING | INSTANCE_CONFINED | INSTANCE_READY,
 };
@@ -64,6 +69,11 @@ static const struct message_rule rules[] = {
 		sizeof(struct message_child_signal), sizeof(struct message_child_signal), 0, 0},
 	{MESSAGE_DROP, INSTANCE_CONFINED | INSTANCE_READY, sizeof(struct message_header) + 2,
 		MESSAGE_DROP_MAX, 0, 0},
+	{MESSAGE_PROBED, INSTANCE_READY, sizeof(struct message_outcome) + 1, OUTCOME_MAX, 0, 0},
+	{MESSAGE_SCHEDULED_DONE, INSTANCE_READY, sizeof(struct message_outcome) + 1, OUTCOME_MAX, 0,
+		0},
+	{MESSAGE_PROGRAM, INSTANCE_BOOTING, sizeof(struct message_header) + 2,
+		sizeof(struct message_header) + PROGRAM_PATH_MAX, 0, 0},
 };
 
 static int respawn(struct instance *instance, struct error *error);
@@ -113,7 +123,10 @@ static void ended(struct instance *instance)
 	sd_event_source_disable_unref(take_pointer(instance->exit_source));
 	sd_event_source_disable_unref(take_pointer(instance->deadline));
 	instance->children = children_free(instance->children);
+	health_stop(instance->health);
+	schedules_forget_instance(instance->factory->schedules, instance);
 	egress_forget(instance->factory->egress, instance->id);
+	ingress_remove(instance->factory->ingress, instance->id);
 	close_fd(&instance->channel);
 	close_fd(&instance->pidfd);
 	if (instance->log)
@@ -164,6 +177,7 @@ void instance_kill(struct instance *instance, enum end_reason reason, const char
 	struct error error = {0};
 	if (instance->stage == INSTANCE_ENDED)
 		return;
+	ingress_remove(instance->factory->ingress, instance->id);
 	if (instance->kill_message[0] == '\0') {
 		instance->kill_reason = reason;
 		snprintf(instance->kill_message, sizeof instance->kill_message, "%s", message);
@@ -194,6 +208,9 @@ void instance_drain(struct instance *instance, uint32_t grace_ms, enum end_reaso
 	if (instance->kill_reason == END_NONE)
 		instance->kill_reason = reason;
 	instance->draining = true;
+	health_stop(instance->health);
+	/* Before it is told: it closes its end of the channel. */
+	ingress_remove(instance->factory->ingress, instance->id);
 	if (grace_ms == 0 || instance->channel < 0 || instance->stage == INSTANCE_STOCK ||
 		message_send(instance->channel, &drain, sizeof drain, NULL, 0) < 0) {
 		instance_kill(instance, reason, "killed");
@@ -214,6 +231,17 @@ void instance_signal(struct instance *instance, int number)
 }
 
 /* ---- what it says ---- */
+
+/* What it was asked for, and answers. */
+static void handle_outcome(struct instance *instance, const void *message, size_t length)
+{
+	const struct message_header *header = message;
+	bool known = header->type == MESSAGE_PROBED
+			     ? instance->health && health_answer(instance->health, message, length)
+			     : schedules_done(instance->factory->schedules, instance, message, length);
+	if (!known)
+		instance_kill(instance, END_PROTOCOL, "an answer to nothing that it was asked");
+}
 
 /* What only a tenant's program asks for. */
 static bool handle_wish(struct instance *instance, const void *message, size_t length)
@@ -250,7 +278,15 @@ static void handle_message(struct instance *instance, const void *message, size_
 		set_deadline(instance, instance->mode == WORKER_MODE_JOB && instance->time_ms
 					       ? instance->time_ms + JOB_TIME_MARGIN_MS
 					       : 0);
-		instance->events->ready(instance, instance->data);
+		/* Else it is told by daemon/health.c. */
+		if (instance->health == NULL || health_begin(instance->health)) {
+			instance_join_ingress(instance);
+			instance->events->ready(instance, instance->data);
+		}
+		break;
+	case MESSAGE_PROBED:
+	case MESSAGE_SCHEDULED_DONE:
+		handle_outcome(instance, message, length);
 		break;
 	case MESSAGE_CHILD_START:
 	case MESSAGE_CHILD_SIGNAL:
@@ -259,6 +295,13 @@ static void handle_message(struct instance *instance, const void *message, size_
 			break; /* the dead have no wishes */
 		if (instance->mode == WORKER_MODE_JOB || !handle_wish(instance, message, length))
 			instance_kill(instance, END_PROTOCOL, "a message of no worker");
+		break;
+	case MESSAGE_PROGRAM:
+		if (instance->dead)
+			break;
+		if (instance->mode != WORKER_MODE_JOB ||
+			!job_program_asked(instance, message, length))
+			instance_kill(instance, END_PROTOCOL, "a message of no job");
 		break;
 	case MESSAGE_AUDIT:
 		if (!audit_message(instance, message, length))
@@ -301,6 +344,8 @@ static bool read_message(struct instance *instance)
 		memcpy(&header, message, sizeof header);
 		if (header.instance == instance->id) {
 			handle_message(instance, message, (size_t)length);
+			/* The environment of a child may hold secrets. */
+			explicit_bzero(message, (size_t)length);
 			return true;
 		}
 		error_set(&error, EBADMSG, "a message about another instance");
@@ -417,7 +462,12 @@ static int send_start(struct instance *instance, struct error *error)
 	const struct start_message *start = instance->start;
 	int result = message_send(
 		instance->channel, start->data, start->length, start->fds, start->fd_count);
-	return result < 0 ? error_errno(error, result, "cannot send START to the worker") : 0;
+	if (result < 0)
+		return error_errno(error, result, "cannot send START to the worker");
+	/* Right behind it: no connection before its probes say so. */
+	instance->accept_off_now = false;
+	instance_tell_accept(instance);
+	return 0;
 }
 
 static int renew_cgroup(struct instance *instance, struct error *error)
@@ -598,6 +648,11 @@ static int start_with(
 		.pids = (uint32_t)spec->policy->limits.pids,
 	};
 	int result = set_limits(instance, error);
+	if (result == 0 && spec->manifest) {
+		instance->retire = spec->manifest->retire;
+		result = health_new(instance, spec->manifest, spec->must_be_ready,
+			&instance->health, error);
+	}
 	if (result == 0)
 		result = children_new(instance, spec, &instance->children, error);
 	if (result == 0)
@@ -711,9 +766,12 @@ struct instance *instance_free(struct instance *instance)
 	if (instance->stats)
 		munmap(instance->stats, sizeof *instance->stats);
 	egress_forget(instance->factory->egress, instance->id);
+	ingress_remove(instance->factory->ingress, instance->id);
+	schedules_forget_instance(instance->factory->schedules, instance);
 	start_message_free(instance->start);
 	secrets_free(instance->secrets);
 	children_free(instance->children);
+	health_free(instance->health);
 	drop_forget(instance);
 	if (!instance->cgroup_is_parents)
 		factory_bury(instance->factory, instance->cgroup);
@@ -770,6 +828,7 @@ void instance_watch_cpu(struct instance *instance)
 {
 	if (instance->mode == WORKER_MODE_SERVE && instance->stage == INSTANCE_READY)
 		slice_review(&instance->slice, instance->pid);
+	instance_tell_accept(instance);
 	if (instance->stats == NULL || !(instance->stage & ALIVE) || instance->turn_cpu_ms == 0)
 		return;
 	uint64_t turn_ns = __atomic_load_n(&instance->stats->turn_started_ns, __ATOMIC_RELAXED);

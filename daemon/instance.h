@@ -10,6 +10,7 @@
 #include "daemon/logs.h"
 #include "daemon/secrets.h"
 #include "daemon/slice.h"
+#include "policy/manifest.h"
 #include "policy/policy.h"
 
 #include <stdbool.h>
@@ -37,6 +38,9 @@ enum end_reason {
 	END_TIME_LIMIT,   /* a run or job: longer than limits.time */
 	END_NOT_FOUND,    /* a job: there is no such program */
 	END_NOT_RUNNABLE, /* a job: the program cannot be run */
+	END_PROBE_FAILED, /* tenant.json's probes say that it is not well */
+	END_RETIRED,      /* replaced by a fresh one: a soft limit */
+	END_IDLE,         /* nothing to do */
 	END_REASON_COUNT,
 };
 
@@ -59,11 +63,13 @@ enum instance_stage {
 };
 
 struct children;
+struct health;
 struct instance;
 
 /* A file or folder of the host that an instance has. */
 struct instance_grant {
 	char *path;
+	uint64_t mount; /* its number in mountinfo; 0: not known */
 	bool write;
 	bool gone; /* given up */
 };
@@ -71,12 +77,16 @@ struct instance_grant {
 struct audit_event;
 
 struct instance_events {
-	/* READY came. The owner may kill it now, but not free it. */
+	/* READY came, and the probes that hold it back have passed (daemon/health.h). The owner
+	 * may kill it now, but not free it. */
 	void (*ready)(struct instance *instance, void *data);
 	/* It is gone; instance->end says why. The owner frees it, here or later. */
 	void (*ended)(struct instance *instance, void *data);
 	/* Something was refused to it, and recorded. May be NULL. */
 	void (*denied)(struct instance *instance, const struct audit_event *event, void *data);
+	/* After ready: its readiness probe has changed its mind; see health_is_ready. May be
+	 * NULL. */
+	void (*readiness)(struct instance *instance, void *data);
 };
 
 /* What only a job is told (WORKER_MODE_JOB). Its program is spec.entry, an absolute path,
@@ -109,6 +119,11 @@ struct instance_spec {
 	struct tenant_log *log; /* gets stdout and stderr; NULL: STDIO has all three */
 	int stdio[3];
 	const struct instance_job *job; /* NULL: it is none */
+	/* Its probes and soft limits; NULL: none. */
+	const struct manifest *manifest;
+	/* One whose readiness probe does not pass is of no use: it ends with END_PROBE_FAILED,
+	 * rather than wait unready. For a release that is being tried. */
+	bool must_be_ready;
 };
 
 struct instance {
@@ -127,6 +142,7 @@ struct instance {
 	struct cgroup *cgroup;
 	bool cgroup_is_parents; /* a child's: it is not to be killed, limited or buried with it */
 	struct children *children; /* programs that it runs; NULL: it may not run any */
+	struct health *health;     /* NULL: it has no probes */
 
 	/* Private. */
 	struct factory *factory;
@@ -153,6 +169,9 @@ struct instance {
 	sd_event_source *channel_source, *exit_source, *deadline, *finish;
 	uint64_t watched_turn_ns, watched_cpu_usec;
 	struct slice slice;
+	bool accept_off;     /* by its owner: instance_accept */
+	bool accept_off_now; /* as the worker was told */
+	struct manifest_retire retire;
 };
 
 /* Starts a worker for SPEC, from the stock if that has one. The events come later, never
@@ -173,6 +192,10 @@ void instance_drain(struct instance *instance, uint32_t grace_ms, enum end_reaso
 void instance_kill(struct instance *instance, enum end_reason reason, const char *message);
 /* Kills it if it still lives, forgets it: no event comes any more. Takes NULL. */
 struct instance *instance_free(struct instance *instance);
+
+/* Whether it is to take connections from its listeners. It does so while both its owner
+ * (who begins with yes) and its readiness probe want it. */
+void instance_accept(struct instance *instance, bool on);
 
 /* A copy of what the worker says about itself: numbers, none of them to be trusted.
  * False when there are none. */

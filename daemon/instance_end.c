@@ -28,6 +28,9 @@ static const char *const reason_names[END_REASON_COUNT] = {
 	[END_TIME_LIMIT] = "time-limit",
 	[END_NOT_FOUND] = "not-found",
 	[END_NOT_RUNNABLE] = "not-runnable",
+	[END_RETIRED] = "retired",
+	[END_IDLE] = "idle",
+	[END_PROBE_FAILED] = "probe-failed",
 };
 
 static const enum end_reason reported_reasons[WORKER_REASON_COUNT] = {

@@ -24,6 +24,16 @@ int start_message_make(struct instance *instance, const struct instance_spec *sp
 	struct start_message **ret_start, struct error *error);
 struct start_message *start_message_free(struct start_message *start);
 
+/* ---- daemon/instance_accept.c ---- */
+
+/* Tells the worker whether to take connections, if that has changed. */
+void instance_tell_accept(struct instance *instance);
+
+/* ---- instance_ingress.c ---- */
+
+/* It serves: connections of the shared ports come to it, too. */
+void instance_join_ingress(struct instance *instance);
+
 /* ---- daemon/instance_end.c ---- */
 
 /* Takes over what FAILED or EXITING says. */

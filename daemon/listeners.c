@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -223,6 +224,19 @@ static int open_one(const struct policy_listen *wanted, size_t alike, const stru
 	return 0;
 }
 
+struct listener *listeners_reserve(struct listeners *listeners)
+{
+	if (listeners->count == WORKER_LISTENERS_MAX)
+		return NULL;
+	struct listener *items = reallocarray(
+		listeners->items, listeners->count + 1, sizeof *listeners->items);
+	if (items == NULL)
+		return NULL;
+	listeners->items = items;
+	items[listeners->count] = (struct listener){.fd = -1};
+	return &items[listeners->count];
+}
+
 int listeners_open(const struct policy_listeners *wanted, const struct listeners *have,
 	struct listener_ports *ports, struct listeners *ret_listeners, struct error *error)
 {
@@ -234,8 +248,10 @@ int listeners_open(const struct policy_listeners *wanted, const struct listeners
 	for (size_t i = 0; i < wanted->count; i++) {
 		char spec[POLICY_NET_TEXT_MAX];
 		identify(&wanted->items[i], spec);
-		int result = open_one(&wanted->items[i], count(&opened, spec), have, ports,
-			&opened.items[i], error);
+		struct listener *next = listeners_reserve(&opened);
+		int result = next ? open_one(&wanted->items[i], count(&opened, spec), have, ports,
+					    next, error)
+				  : error_set(error, ENOMEM, "no memory for listeners");
 		if (result < 0) {
 			listeners_close(&opened, have);
 			return result;
@@ -256,4 +272,6 @@ void listeners_close(struct listeners *listeners, const struct listeners *keep)
 		close_fd(&listener->fd);
 	}
 	listeners->count = 0;
+	free(listeners->items);
+	listeners->items = NULL;
 }

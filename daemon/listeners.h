@@ -22,7 +22,7 @@ struct listener {
 
 struct listeners {
 	size_t count;
-	struct listener items[WORKER_LISTENERS_MAX];
+	struct listener *items; /* its own; at most WORKER_LISTENERS_MAX */
 };
 
 /* The ports that were chosen for "ADDRESS:0" entries. */
@@ -34,6 +34,10 @@ struct listener_ports {
 	size_t count;
 	struct listener_port items[WORKER_LISTENERS_MAX];
 };
+
+/* One more at the end, empty but for its descriptor, -1; not counted yet. Others may move. NULL
+ * when there are WORKER_LISTENERS_MAX, or no memory. */
+struct listener *listeners_reserve(struct listeners *listeners);
 
 /* Binds what WANTED names: each entry that it lists, also where two look alike (two free
  * ports of one address). An entry that HAVE (may be NULL) has already is shared with

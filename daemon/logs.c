@@ -5,6 +5,7 @@
 #include "common/escape.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "daemon/logs_old.h"
 #include "daemon/secrets.h"
 
 #include <fcntl.h>
@@ -26,7 +27,7 @@ struct log_pipe {
 	sd_event_source *source;
 	struct secrets *secrets;
 	size_t length; /* of the line that is not yet complete */
-	char line[LOG_LINE_MAX];
+	char *line;    /* LOG_LINE_MAX bytes, while there is one: most pipes have none */
 };
 
 /* An entry of the ring: this header, then the line and its NUL. Entries follow each
@@ -50,8 +51,10 @@ struct tenant_log {
 	int file_fd;
 	uint64_t file_bytes;
 	uint64_t file_retry_ms; /* after a failure: not before */
+	uint64_t old_bytes;     /* of the file, from before this daemon; all until it is opened */
 	char name[64];
-	struct log_pipe *pipes[LOG_PIPES_MAX];
+	struct log_pipe **pipes; /* pipe_places, NULL where there is none */
+	size_t pipe_places;
 	struct follower followers[LOG_FOLLOWERS_MAX];
 	size_t follower_count;
 
@@ -112,15 +115,32 @@ static void rotate(struct tenant_log *log)
 
 static int open_file(struct tenant_log *log)
 {
-	char name[80];
+	char name[80], last = '\n';
 	struct stat status;
 	file_name(log, 0, name);
 	log->file_fd = openat(
-		log->folder_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+		log->folder_fd, name, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (log->file_fd < 0)
 		return -errno;
 	log->file_bytes = fstat(log->file_fd, &status) == 0 ? (uint64_t)status.st_size : 0;
-	return 0;
+	if (log->old_bytes == UINT64_MAX)
+		log->old_bytes = log->file_bytes;
+	/* kill -9 in the middle of a write, a power cut or a full disk left half a line: it
+	 * must not spoil the next one, too. */
+	if (log->file_bytes == 0 ||
+		pread(log->file_fd, &last, 1, (off_t)log->file_bytes - 1) != 1 || last == '\n')
+		return 0;
+	log->file_bytes++;
+	return file_write_all(log->file_fd, "\n", 1);
+}
+
+/* Whoever cannot rename the full file must not fill the disk with it. */
+static int open_next_file(struct tenant_log *log)
+{
+	rotate(log);
+	log->old_bytes = 0; /* the ring holds less than a file */
+	int result = open_file(log);
+	return result == 0 && log->file_bytes > 0 ? -EFBIG : result;
 }
 
 /* A disk that is full must not stop the tenant or fill the daemon's own log: one
@@ -138,9 +158,9 @@ static void write_record(struct tenant_log *log, const char *record, size_t leng
 	if (log->file_retry_ms && clock_ms() < log->file_retry_ms)
 		return;
 	log->file_retry_ms = 0;
-	if (log->file_fd >= 0 && log->file_bytes + length > LOG_FILE_BYTES)
-		rotate(log);
 	int result = log->file_fd >= 0 ? 0 : open_file(log);
+	if (result == 0 && log->file_bytes > 0 && log->file_bytes + length > LOG_FILE_BYTES)
+		result = open_next_file(log);
 	if (result == 0)
 		result = file_write_all(log->file_fd, record, length);
 	if (result < 0)
@@ -223,6 +243,9 @@ void tenant_log_last(struct tenant_log *log, size_t lines, log_follow_fn *follow
 	size_t count = 0;
 	for (size_t at = 0; at < log->ring_length; count++)
 		at += entry_size(((struct ring_entry *)(log->ring + at))->length);
+	if (count < lines && log->old_bytes > 0)
+		logs_old_last(
+			log->folder_fd, log->name, log->old_bytes, lines - count, follow, data);
 	for (size_t at = 0; at < log->ring_length; count--) {
 		struct ring_entry *place = (struct ring_entry *)(log->ring + at);
 		struct log_entry entry = {
@@ -248,15 +271,17 @@ static void emit(struct tenant_log *log, const struct log_entry *entry)
 		log->followers[i - 1].follow(log->followers[i - 1].data, entry);
 }
 
-static void emit_now(struct tenant_log *log, enum log_stream stream, uint32_t instance,
+/* Returns how long the line is now that it is escaped. */
+static size_t emit_now(struct tenant_log *log, enum log_stream stream, uint32_t instance,
 	const char *source, size_t length)
 {
 	static char escaped[ESCAPED_MAX];
-	escape_line(escaped, sizeof escaped, source, length, 1);
+	const size_t shown = escape_line(escaped, sizeof escaped, source, length, 1);
 	emit(log, &(struct log_entry){.time_us = real_time_us(),
 			  .stream = stream,
 			  .instance = instance,
 			  .line = escaped});
+	return shown;
 }
 
 static void report_suppressed(struct tenant_log *log)
@@ -280,25 +305,28 @@ static void turn_second(struct tenant_log *log)
 	report_suppressed(log);
 }
 
-static void arm_timer(struct tenant_log *log);
+static bool arm_timer(struct tenant_log *log);
 
-/* The first LENGTH bytes of the buffer are a line, or a piece of a long one. */
-static void take_line(struct log_pipe *pipe, size_t length)
+static void suppress(struct tenant_log *log)
+{
+	if (log->suppressed++ == 0)
+		arm_timer(log);
+}
+
+/* LINE, which is changed, is one, or a piece of a long one. The clock is not looked at: a
+ * tenant may print millions of empty lines. */
+static void take_line(struct log_pipe *pipe, char *line, size_t length)
 {
 	struct tenant_log *log = pipe->log;
-	char *line = pipe->line;
-	turn_second(log);
 	if (log->second_lines >= LOG_RATE_LINES || log->second_bytes + length > LOG_RATE_BYTES) {
-		log->suppressed++;
-		arm_timer(log);
+		suppress(log);
 		return;
 	}
-	log->second_lines++;
-	log->second_bytes += (uint32_t)length;
 	length = secrets_redact(pipe->secrets, line, length);
 	if (length > 0 && line[length - 1] == '\r')
 		length--;
-	emit_now(log, pipe->stream, pipe->instance, line, length);
+	log->second_lines++;
+	log->second_bytes += (uint32_t)emit_now(log, pipe->stream, pipe->instance, line, length);
 }
 
 void tenant_log_note(struct tenant_log *log, const char *line)
@@ -314,49 +342,90 @@ static struct log_pipe *pipe_free(struct log_pipe *pipe)
 {
 	if (pipe == NULL)
 		return NULL;
-	for (size_t i = 0; i < LOG_PIPES_MAX; i++)
+	for (size_t i = 0; i < pipe->log->pipe_places; i++)
 		if (pipe->log->pipes[i] == pipe)
 			pipe->log->pipes[i] = NULL;
 	sd_event_source_disable_unref(pipe->source);
 	secrets_free(pipe->secrets);
 	close_fd(&pipe->fd);
+	free(pipe->line);
 	free(pipe);
 	return NULL;
 }
 
-/* The buffer is full, and the line goes on. What may be the beginning of a secret waits
- * for the rest of it. */
+/* How many bytes of TEXT are whole characters: without one of UTF-8 that is cut off. */
+static size_t whole_characters(const char *text, size_t length)
+{
+	for (size_t back = 1; back <= 3 && back <= length; back++) {
+		const unsigned char byte = (unsigned char)text[length - back];
+		if ((byte & 0xC0) == 0x80)
+			continue;
+		const size_t need = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+		return need > back ? length - back : length;
+	}
+	return length;
+}
+
+/* The buffer is full: how much of it may go. What may be the beginning of a secret waits for
+ * the rest of it, as does the beginning of a character. */
+static size_t piece_length(const struct log_pipe *pipe)
+{
+	for (size_t back = 0; back <= 3; back++) {
+		const size_t part =
+			secrets_safe_length(pipe->secrets, pipe->line, pipe->length - back);
+		if (whole_characters(pipe->line, part) == part)
+			return part;
+	}
+	return secrets_safe_length(pipe->secrets, pipe->line, pipe->length);
+}
+
 static void take_piece(struct log_pipe *pipe)
 {
-	const size_t part = secrets_safe_length(pipe->secrets, pipe->line, pipe->length);
-	const size_t rest = pipe->length - part;
-	char kept[SECRET_PIECE_MAX];
-	memcpy(kept, pipe->line + part, rest);
-	take_line(pipe, part);
-	memcpy(pipe->line, kept, rest);
-	pipe->length = rest;
-	if (rest > 0)
-		explicit_bzero(kept, rest);
+	const size_t part = piece_length(pipe);
+	take_line(pipe, pipe->line, part); /* which changes nothing behind it */
+	pipe->length -= part;
+	memmove(pipe->line, pipe->line + part, pipe->length);
+}
+
+static void end_line(struct log_pipe *pipe)
+{
+	if (pipe->line)
+		take_line(pipe, pipe->line, pipe->length);
+	free(take_pointer(pipe->line));
+	pipe->length = 0;
+}
+
+/* Adds to the line that is not complete. */
+static void keep_bytes(struct log_pipe *pipe, const char *data, size_t length)
+{
+	if (pipe->line == NULL && (pipe->line = malloc(LOG_LINE_MAX)) == NULL) {
+		suppress(pipe->log); /* never without a look for secrets */
+		return;
+	}
+	memcpy(pipe->line + pipe->length, data, length);
+	pipe->length += length;
+	if (pipe->length == LOG_LINE_MAX)
+		take_piece(pipe);
 }
 
 /* Splits what arrived into lines. A line longer than the buffer goes out in pieces. */
-static void take_bytes(struct log_pipe *pipe, const char *data, size_t length)
+static void take_bytes(struct log_pipe *pipe, char *data, size_t length)
 {
 	while (length > 0) {
-		size_t room = sizeof pipe->line - pipe->length;
-		size_t most = length < room ? length : room;
+		const size_t room = LOG_LINE_MAX - pipe->length;
+		const size_t most = length < room ? length : room;
 		const char *end = memchr(data, '\n', most);
-		size_t part = end ? (size_t)(end - data) : most;
-		memcpy(pipe->line + pipe->length, data, part);
-		pipe->length += part;
+		const size_t part = end ? (size_t)(end - data) : most;
+		if (end && pipe->line == NULL) {
+			take_line(pipe, data, part);
+		} else {
+			if (part > 0)
+				keep_bytes(pipe, data, part);
+			if (end)
+				end_line(pipe);
+		}
 		data += part + (end != NULL);
 		length -= part + (end != NULL);
-		if (end) {
-			take_line(pipe, pipe->length);
-			pipe->length = 0;
-		} else if (pipe->length == sizeof pipe->line) {
-			take_piece(pipe);
-		}
 	}
 }
 
@@ -377,7 +446,7 @@ static bool read_once(struct log_pipe *pipe, bool *ret_end)
 static void end_pipe(struct log_pipe *pipe)
 {
 	if (pipe->length > 0)
-		take_line(pipe, pipe->length);
+		end_line(pipe);
 	pipe_free(pipe);
 }
 
@@ -393,9 +462,10 @@ static int pipe_readable(sd_event_source *source, int fd, uint32_t events, void 
 	if (log->second_reads >= READS_PER_SECOND) {
 		/* Not read until the second is over: the pipe fills and the tenant waits,
 		 * or loses its output; nobody else does. */
-		sd_event_source_set_enabled(pipe->source, SD_EVENT_OFF);
-		arm_timer(log);
-		return 0;
+		if (arm_timer(log)) {
+			sd_event_source_set_enabled(pipe->source, SD_EVENT_OFF);
+			return 0;
+		}
 	}
 	log->second_reads++;
 	read_once(pipe, &end);
@@ -410,35 +480,51 @@ static int second_is_over(sd_event_source *source, uint64_t usec, void *data)
 	(void)source;
 	(void)usec;
 	turn_second(log);
-	for (size_t i = 0; i < LOG_PIPES_MAX; i++)
+	for (size_t i = 0; i < log->pipe_places; i++)
 		if (log->pipes[i])
 			sd_event_source_set_enabled(log->pipes[i]->source, SD_EVENT_ON);
 	return 0;
 }
 
-static void arm_timer(struct tenant_log *log)
+/* To the end of the second. False when that cannot be: then nothing may wait for it. */
+static bool arm_timer(struct tenant_log *log)
 {
 	int enabled = SD_EVENT_OFF;
 	if (log->timer && sd_event_source_get_enabled(log->timer, &enabled) > 0)
-		return;
+		return true;
 	uint64_t delay_us = 1000000 - clock_ns() / 1000 % 1000000;
-	if (log->timer == NULL) {
-		sd_event_add_time_relative(log->event, &log->timer, CLOCK_MONOTONIC, delay_us, 1000,
-			second_is_over, log);
-		return;
-	}
-	sd_event_source_set_time_relative(log->timer, delay_us);
-	sd_event_source_set_enabled(log->timer, SD_EVENT_ONESHOT);
+	if (log->timer == NULL)
+		return sd_event_add_time_relative(log->event, &log->timer, CLOCK_MONOTONIC,
+			       delay_us, 1000, second_is_over, log) >= 0;
+	return sd_event_source_set_time_relative(log->timer, delay_us) >= 0 &&
+	       sd_event_source_set_enabled(log->timer, SD_EVENT_ONESHOT) >= 0;
+}
+
+/* Where another pipe has room, or -1. */
+static ssize_t free_place(struct tenant_log *log)
+{
+	size_t place = 0;
+	while (place < log->pipe_places && log->pipes[place])
+		place++;
+	if (place < log->pipe_places)
+		return (ssize_t)place;
+	const size_t places = log->pipe_places ? 2 * log->pipe_places : 4;
+	struct log_pipe **pipes =
+		places <= LOG_PIPES_MAX ? reallocarray(log->pipes, places, sizeof *pipes) : NULL;
+	if (pipes == NULL)
+		return -1;
+	memset(pipes + log->pipe_places, 0, (places - log->pipe_places) * sizeof *pipes);
+	log->pipes = pipes;
+	log->pipe_places = places;
+	return (ssize_t)place;
 }
 
 int tenant_log_attach(struct tenant_log *log, int fd, enum log_stream stream, uint32_t instance,
 	struct secrets *secrets, struct error *error)
 {
 	cleanup_close int mine = fd;
-	size_t place = 0;
-	while (place < LOG_PIPES_MAX && log->pipes[place])
-		place++;
-	if (place == LOG_PIPES_MAX)
+	ssize_t place = free_place(log);
+	if (place < 0)
 		return error_set(error, EUSERS, "too many instances write to one log");
 	if (fcntl(mine, F_SETFL, O_NONBLOCK) < 0)
 		return error_errno(error, errno, "cannot make a log pipe non-blocking");
@@ -450,6 +536,7 @@ int tenant_log_attach(struct tenant_log *log, int fd, enum log_stream stream, ui
 	pipe->instance = instance;
 	pipe->source = NULL;
 	pipe->length = 0;
+	pipe->line = NULL;
 	pipe->secrets = secrets_share(secrets);
 	pipe->fd = take_fd(&mine);
 	int result =
@@ -466,7 +553,8 @@ int tenant_log_attach(struct tenant_log *log, int fd, enum log_stream stream, ui
 
 void tenant_log_finish(struct tenant_log *log, uint32_t instance)
 {
-	for (size_t i = 0; i < LOG_PIPES_MAX; i++) {
+	turn_second(log);
+	for (size_t i = 0; i < log->pipe_places; i++) {
 		struct log_pipe *pipe = log->pipes[i];
 		bool end = false;
 		if (pipe == NULL || pipe->instance != instance)
@@ -508,6 +596,7 @@ int tenant_log_new(sd_event *event, int folder_fd, const char *name, struct tena
 	log->event = event;
 	log->folder_fd = folder_fd;
 	log->file_fd = -1;
+	log->old_bytes = UINT64_MAX;
 	snprintf(log->name, sizeof log->name, "%s", name);
 	*ret_log = log;
 	return 0;
@@ -517,13 +606,14 @@ struct tenant_log *tenant_log_free(struct tenant_log *log)
 {
 	if (log == NULL)
 		return NULL;
-	for (size_t i = 0; i < LOG_PIPES_MAX; i++)
+	for (size_t i = 0; i < log->pipe_places; i++)
 		if (log->pipes[i])
 			end_pipe(log->pipes[i]);
 	report_suppressed(log);
 	sd_event_source_disable_unref(log->timer);
 	close_fd(&log->file_fd);
 	free(log->ring);
+	free(log->pipes);
 	free(log);
 	return NULL;
 }

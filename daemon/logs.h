@@ -16,11 +16,11 @@
 #define LOG_LINE_MAX (8 * 1024) /* of source; a longer one is cut in pieces */
 #define LOG_RING_BYTES (256 * 1024)
 #define LOG_FOLLOWERS_MAX 16 /* of one tenant */
-#define LOG_PIPES_MAX 16     /* of one tenant: two for each instance */
+#define LOG_PIPES_MAX 512    /* of one tenant: two for each instance */
 #define LOG_FILE_BYTES (8 * 1024 * 1024)
 #define LOG_FILES_KEPT 2             /* beside the one that is written */
 #define LOG_RATE_LINES 1000          /* in a second */
-#define LOG_RATE_BYTES (1024 * 1024) /* in a second */
+#define LOG_RATE_BYTES (1024 * 1024) /* in a second, escapes as what they take */
 
 enum log_stream { LOG_STREAM_STDOUT, LOG_STREAM_STDERR, LOG_STREAM_DAEMON };
 
@@ -56,7 +56,8 @@ void tenant_log_finish(struct tenant_log *log, uint32_t instance);
  * less than LOG_LINE_MAX bytes. */
 void tenant_log_note(struct tenant_log *log, const char *line);
 
-/* Calls FOLLOW with the last LINES lines that the ring holds. */
+/* Calls FOLLOW with the last LINES lines that the ring holds, and, if those are fewer, with
+ * lines of the file from before this daemon. */
 void tenant_log_last(struct tenant_log *log, size_t lines, log_follow_fn *follow, void *data);
 /* Calls FOLLOW with each line from now on, until tenant_log_unfollow with the same
  * DATA. Returns -EUSERS when there are too many. */

@@ -2,6 +2,7 @@
 #include "common/cleanup.h"
 #include "common/control.h"
 #include "common/log.h"
+#include "daemon/history.h"
 #include "daemon/secrets.h"
 #include "daemon/supervisor.h"
 
@@ -31,6 +32,9 @@ enum {
 	OPTION_LOG_LEVEL,
 	OPTION_FOREGROUND,
 	OPTION_PRINT_STATES,
+	OPTION_KEEP_RELEASES,
+	OPTION_HTTP,
+	OPTION_HTTPS,
 };
 
 static const struct option long_options[] = {
@@ -49,6 +53,9 @@ static const struct option long_options[] = {
 	{"hosts", required_argument, NULL, OPTION_HOSTS},
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 	{"foreground", no_argument, NULL, OPTION_FOREGROUND},
+	{"keep-releases", required_argument, NULL, OPTION_KEEP_RELEASES},
+	{"http", required_argument, NULL, OPTION_HTTP},
+	{"https", required_argument, NULL, OPTION_HTTPS},
 	{"print-states", no_argument, NULL, OPTION_PRINT_STATES},
 	{"version", no_argument, NULL, 'V'},
 	{"help", no_argument, NULL, 'h'},
@@ -69,6 +76,9 @@ static const char usage[] =
 	"  --ca-file FILE     authorities that tenants' TLS trusts, PEM (the system's)\n"
 	"  --resolv-conf FILE DNS servers for tenants      (/etc/resolv.conf)\n"
 	"  --hosts FILE       names known without DNS      (/etc/hosts)\n"
+	"  --keep-releases N  of each tenant, to roll back to (5)\n"
+	"  --http ADDRESS     port that tenants share by net.ingress; several are possible\n"
+	"  --https ADDRESS    the same for TLS\n"
 	"  --cgroup NAME      base control group           (tenantd)\n"
 	"  --log-level LEVEL  error, warn, info or debug   (info)\n"
 	"  --foreground       accepted; there is no other way\n"
@@ -127,6 +137,24 @@ static int parse_tier(const char *text, enum tier *ret_tier)
 	return 0;
 }
 
+/* That it can be bound is seen at the start; that it is an address, now. */
+static int add_port(struct options *options, bool tls)
+{
+	struct policy_listen parsed;
+	struct error error;
+	if (policy_listen_parse(optarg, &parsed, &error) < 0) {
+		fprintf(stderr, "tenantd: %s: %s\n", tls ? "--https" : "--http", error.message);
+		return -EINVAL;
+	}
+	if (options->port_count == ARRAY_LENGTH(options->ports)) {
+		fprintf(stderr, "tenantd: at most %zu of --http and --https are possible\n",
+			ARRAY_LENGTH(options->ports));
+		return -EINVAL;
+	}
+	options->ports[options->port_count++] = (struct ingress_port){optarg, -1, tls};
+	return 0;
+}
+
 /* Returns 0 to go on, 1 when all is done, negative on wrong usage. */
 static int take_option(struct options *options, int option)
 {
@@ -171,6 +199,12 @@ static int take_option(struct options *options, int option)
 		return 0;
 	case OPTION_LOG_LEVEL:
 		return parse_level(optarg);
+	case OPTION_KEEP_RELEASES:
+		return parse_number("--keep-releases", optarg, 1, HISTORY_KEEP_MAX,
+			&options->keep_releases);
+	case OPTION_HTTP:
+	case OPTION_HTTPS:
+		return add_port(options, option == OPTION_HTTPS);
 	case OPTION_FOREGROUND:
 		return 0;
 	case OPTION_PRINT_STATES:
@@ -218,6 +252,7 @@ int main(int argc, char **argv)
 		.tier = TIER_FULL,
 		.runtime_folder = own_folder(),
 		.warm = 2,
+		.keep_releases = HISTORY_KEEP_DEFAULT,
 		.uid_base = 1879048192,
 		.uid_count = 131072,
 	};

@@ -1,6 +1,7 @@
 #include "daemon/program.h"
 
 #include "common/cleanup.h"
+#include "common/cron.h"
 #include "daemon/grants.h"
 #include "deploy/limits.h"
 
@@ -29,6 +30,20 @@ static int find_entry(struct program *program, const char *entry, struct error *
 	return program->entry ? 0 : error_set(error, ENOMEM, "no memory for a program");
 }
 
+/* What is due at a time that we cannot know would be due at a wrong one. */
+static int check_zones(const struct manifest *manifest, struct error *error)
+{
+	for (size_t i = 0; i < manifest->schedule_count; i++) {
+		const char *zone = manifest->schedules[i].time_zone;
+		if (zone && !cron_zone_known(zone))
+			return error_set(error, EINVAL,
+				MANIFEST_FILE ": /schedules/%zu/timeZone: this host does not know "
+					      "\"%s\": correct the name, or install tzdata",
+				i, zone);
+	}
+	return 0;
+}
+
 int program_of_folder(int folder_fd, const char *id, const char *entry, struct policy *policy,
 	const char *policy_file, struct program **ret_program, struct error *error)
 {
@@ -44,6 +59,8 @@ int program_of_folder(int folder_fd, const char *id, const char *entry, struct p
 	snprintf(program->release, sizeof program->release, "%s", id);
 	snprintf(program->policy_file, sizeof program->policy_file, "%s", policy_file);
 	int result = manifest_read(folder_fd, MANIFEST_FILE, &program->manifest, error);
+	if (result == 0)
+		result = check_zones(program->manifest, error);
 	if (result == 0)
 		result = find_entry(program, entry, error);
 	if (result < 0) {
@@ -74,6 +91,8 @@ struct program *program_free(struct program *program, const struct listeners *ke
 	manifest_free(program->manifest);
 	close_fd(&program->release_fd);
 	free(program->entry);
+	free(program->signature);
+	free(program->proof);
 	free(program);
 	return NULL;
 }

@@ -16,6 +16,8 @@ struct program {
 	struct manifest *manifest;
 	char *entry;
 	struct listeners listeners; /* count 0: not open */
+	char *signature;            /* that it came with; NULL: what the history has */
+	unsigned char *proof;       /* that its content was verified: daemon/releases.c */
 };
 
 /* Opens the release ID and reads its manifest. POLICY is taken, also on failure. */

@@ -131,6 +131,15 @@ void stock_renew(struct stock *stock)
 	schedule(stock, REFILL_DELAY_US);
 }
 
+void stock_want(struct stock *stock, uint32_t count)
+{
+	stock->wanted = count < STOCK_MAX ? count : STOCK_MAX;
+	while (stock->count > stock->wanted)
+		instance_free(stock->instances[--stock->count]);
+	if (stock->count < stock->wanted)
+		schedule(stock, REFILL_DELAY_US);
+}
+
 uint32_t stock_count(const struct stock *stock)
 {
 	return stock->count;

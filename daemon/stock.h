@@ -20,5 +20,7 @@ struct stock *stock_free(struct stock *stock);
 struct instance *stock_take(struct stock *stock);
 /* A new zygote is there: workers of the old one go, new ones are made. */
 void stock_renew(struct stock *stock);
+/* There should be COUNT from now on. */
+void stock_want(struct stock *stock, uint32_t count);
 /* How many wait. */
 uint32_t stock_count(const struct stock *stock);

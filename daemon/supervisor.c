@@ -5,16 +5,22 @@
 #include "common/escape.h"
 #include "common/log.h"
 #include "daemon/egress.h"
+#include "daemon/history.h"
 #include "daemon/kernel.h"
 #include "daemon/notify.h"
+#include "daemon/operations.h"
+#include "daemon/releases.h"
+#include "daemon/retire.h"
 #include "daemon/run.h"
 #include "daemon/slice.h"
+#include "daemon/tenant_sites.h"
 #include "daemon/verbs.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -76,6 +82,8 @@ void supervisor_remove(struct supervisor *supervisor, struct tenant *tenant)
 		(supervisor->tenant_count - place) * sizeof *supervisor->tenants);
 	snprintf(name, sizeof name, "%s", tenant->record.name);
 	tenant_free(tenant);
+	ingress_forget(supervisor->ingress, name);
+	history_forget(supervisor->history, name);
 	tenant_log_delete(supervisor->log_fd, name);
 	supervisor_changed(supervisor, CHANGED_STATUS | CHANGED_RECORD | CHANGED_RELEASES);
 	supervisor_check_end(supervisor);
@@ -109,43 +117,73 @@ int supervisor_save(struct supervisor *supervisor, struct error *error)
 	return result;
 }
 
-static size_t keep_release(const char **keep, size_t count, const char *release)
+struct kept {
+	const char **ids;
+	size_t count, most;
+};
+
+static void keep_release(void *data, const char *release)
 {
-	if (store_id_valid(release))
-		keep[count++] = release;
-	return count;
+	struct kept *kept = data;
+	if (kept->count < kept->most && store_id_valid(release))
+		kept->ids[kept->count++] = release;
 }
 
-static size_t keep_releases_of(const struct tenant *tenant, const char **keep, size_t count)
+/* The sweep of the store has ended, or was killed: what is left is swept the next time. */
+static int sweep_ended(sd_event_source *source, int pidfd, uint32_t events, void *data)
 {
-	count = keep_release(keep, count, tenant->record.release);
-	if (tenant->candidate)
-		count = keep_release(keep, count, tenant->candidate->program->release);
-	if (tenant->current)
-		count = keep_release(keep, count, tenant->current->release);
-	if (tenant->next)
-		count = keep_release(keep, count, tenant->next->release);
-	for (size_t i = 0; i < TENANT_DRAINING_MAX; i++)
-		if (tenant->draining[i])
-			count = keep_release(keep, count, tenant->draining[i]->release);
-	return count;
+	struct supervisor *supervisor = data;
+	siginfo_t info = {0};
+	(void)source;
+	(void)events;
+	waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
+	if (info.si_pid && info.si_status != 0)
+		log_warn("event=sweep-failed status=%d", info.si_status);
+	supervisor->sweep = sd_event_source_disable_unref(supervisor->sweep);
+	return 0;
+}
+
+static void start_sweep(struct supervisor *supervisor)
+{
+	struct error error = {0};
+	int pidfd = -1;
+	int result = store_sweep_fork(supervisor->store, &pidfd, &error);
+	if (result == 0)
+		result = sd_event_add_io(supervisor->event, &supervisor->sweep, pidfd, EPOLLIN,
+			sweep_ended, supervisor);
+	if (result >= 0)
+		sd_event_source_set_io_fd_own(supervisor->sweep, 1);
+	else
+		close_fd(&pidfd);
+	if (result < 0)
+		log_warn("event=sweep-failed message=\"%s\"", escape_for_log(error.message));
 }
 
 static void prune(struct supervisor *supervisor)
 {
 	struct error error = {0};
-	const size_t most = supervisor->tenant_count * (4 + TENANT_DRAINING_MAX) + 1;
-	cleanup_free const char **keep = calloc(most, sizeof *keep);
-	size_t count = 0;
+	/* What a tenant runs, tries, may go back to, and lets drain. */
+	size_t room = supervisor->tenant_count * (6 + TENANT_DRAINING_MAX) + 1;
+	cleanup_free const char **keep = calloc(room, sizeof *keep);
 	if (keep == NULL)
 		return;
+	struct kept used = {keep, 0, room};
 	for (size_t i = 0; i < supervisor->tenant_count; i++)
-		count = keep_releases_of(supervisor->tenants[i], keep, count);
+		tenant_releases(supervisor->tenants[i], keep_release, &used);
+	size_t count = used.count;
+	for (size_t i = 0; i < supervisor->tenant_count; i++)
+		if (!releases_keep(supervisor->tenants[i], &keep, &count, &room))
+			return;
 	int removed = store_prune(supervisor->store, keep, count, &error);
 	if (removed < 0)
 		log_warn("event=prune-failed message=\"%s\"", escape_for_log(error.message));
 	else if (removed > 0)
 		log_debug("event=pruned releases=%d", removed);
+	/* At the first time, also after what an earlier daemon did not come to. */
+	if ((removed > 0 || !supervisor->swept) && supervisor->sweep == NULL) {
+		supervisor->swept = true;
+		start_sweep(supervisor);
+	}
 	supervisor->prune_wanted = false;
 }
 
@@ -164,6 +202,22 @@ static void tell_status(struct supervisor *supervisor)
 	notify_status(text);
 }
 
+/* What the tenants want together, unless the operator wants more. */
+static void fill_stock(struct supervisor *supervisor)
+{
+	uint64_t wanted = 0;
+	for (size_t i = 0; i < supervisor->tenant_count; i++) {
+		const struct tenant *tenant = supervisor->tenants[i];
+		if (tenant->program && tenant->record.running)
+			wanted += tenant->program->manifest->warm;
+	}
+	if (wanted < supervisor->options->warm)
+		wanted = supervisor->options->warm;
+	if (supervisor->factory.stock)
+		stock_want(supervisor->factory.stock,
+			wanted < STOCK_MAX ? (uint32_t)wanted : STOCK_MAX);
+}
+
 static int when_idle(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct supervisor *supervisor = data;
@@ -178,8 +232,10 @@ static int when_idle(sd_event_source *source, uint64_t usec, void *data)
 	}
 	if (supervisor->prune_wanted && supervisor->unpacks == 0)
 		prune(supervisor);
-	if (!supervisor->stopping)
+	if (!supervisor->stopping) {
+		fill_stock(supervisor);
 		tell_status(supervisor);
+	}
 	return 0;
 }
 
@@ -201,8 +257,11 @@ static int watch_cpu(sd_event_source *source, uint64_t usec, void *data)
 	(void)usec;
 	if (instance == NULL)
 		return 0; /* supervisor_watch starts it again */
-	for (; instance; instance = instance->sibling)
+	for (; instance; instance = instance->sibling) {
 		instance_watch_cpu(instance);
+		fleet_watch(instance);
+		retire_look(instance);
+	}
 	sd_event_source_set_time_relative(source, WATCH_US);
 	sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	return 0;
@@ -262,6 +321,7 @@ static void begin_stop(struct supervisor *supervisor)
 	if (supervisor->control) /* not there yet when told so while starting */
 		control_set_stopping(supervisor->control);
 	notify_stopping();
+	ingress_stop(supervisor->ingress);
 	log_info("event=stopping tenants=%zu", supervisor->tenant_count);
 	for (size_t i = supervisor->tenant_count; i > 0; i--) {
 		struct tenant *tenant = supervisor->tenants[i - 1];
@@ -318,9 +378,10 @@ static int end_signal(sd_event_source *source, const struct signalfd_siginfo *in
 
 static int hangup_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
+	struct supervisor *supervisor = data;
 	(void)source;
-	(void)info;
-	supervisor_reload(data);
+	who_of_process((pid_t)info->ssi_pid, info->ssi_uid, &supervisor->reloader);
+	supervisor_reload(supervisor);
 	return 0;
 }
 
@@ -419,6 +480,11 @@ static int open_store(struct supervisor *supervisor, struct error *error)
 	if (supervisor->log_fd < 0)
 		return supervisor->log_fd;
 	result = audit_open(supervisor->event, supervisor->state_fd, &supervisor->audit, error);
+	if (result == 0)
+		result = history_open(supervisor->state_fd, supervisor->options->keep_releases,
+			&supervisor->history, error);
+	if (result == 0)
+		result = operations_open(supervisor->state_fd, &supervisor->operations, error);
 	if (result < 0)
 		return result;
 	supervisor->policy_fd =
@@ -507,6 +573,30 @@ static int open_egress(struct supervisor *supervisor, struct error *error)
 	return result;
 }
 
+/* The ports that tenants share. Bound before any tenant starts: what is wrong with them is
+ * wrong with the daemon. */
+static int open_ingress(struct supervisor *supervisor, struct error *error)
+{
+	const struct options *options = supervisor->options;
+	const int64_t slot = options->port_count > 0 ? factory_take_spare(&supervisor->factory) : 0;
+	if (slot < 0)
+		return error_set(
+			error, EUSERS, "no user id for tenantd-ingress: raise --uid-count");
+	snprintf(supervisor->ingress_program, sizeof supervisor->ingress_program,
+		"%s/tenantd-ingress", options->runtime_folder);
+	const struct ingress_options ingress = {
+		.program = supervisor->ingress_program,
+		.uid = factory_uid(&supervisor->factory, (uint32_t)slot) + FACTORY_UID_INSIDE,
+		.ports = options->ports,
+		.port_count = options->port_count,
+		.wanted = tenant_sites_wanted,
+		.data = supervisor,
+	};
+	int result = ingress_new(supervisor->event, &ingress, &supervisor->ingress, error);
+	supervisor->factory.ingress = supervisor->ingress;
+	return result;
+}
+
 /* Not ready before the first zygote is: what is wrong with it is wrong with everything. */
 static int start_zygote(struct supervisor *supervisor, struct error *error)
 {
@@ -533,7 +623,12 @@ static int start_zygote(struct supervisor *supervisor, struct error *error)
 	supervisor->factory.audit = supervisor->audit;
 	supervisor->factory.secrets_folder = supervisor->options->secrets_folder;
 	supervisor->factory.tier = supervisor->options->tier;
-	result = open_egress(supervisor, error);
+	result = schedules_open(supervisor->event, supervisor->state_fd, &tenant_schedule_calls,
+		&supervisor->factory.schedules, error);
+	if (result == 0)
+		result = open_egress(supervisor, error);
+	if (result == 0)
+		result = open_ingress(supervisor, error);
 	if (result < 0)
 		return result;
 	return stock_new(
@@ -609,6 +704,9 @@ int supervisor_start(
 		.factory.null_fd = -1,
 	};
 	int result = kernel_check(options->tier, options->uid_base, options->uid_count, error);
+	supervisor->events = events_new();
+	if (result == 0 && supervisor->events == NULL)
+		result = error_set(error, ENOMEM, "no memory for events");
 	if (result == 0)
 		result = check_runtime(supervisor, error);
 	if (result == 0)
@@ -625,6 +723,7 @@ int supervisor_start(
 		result = open_control(supervisor, error);
 	if (result < 0)
 		return result;
+	ingress_open(supervisor->ingress);
 	supervisor_changed(supervisor, CHANGED_STATUS | CHANGED_RELEASES);
 	notify_ready("Serving");
 	notify_watchdog(supervisor->event);
@@ -654,13 +753,19 @@ void supervisor_finish(struct supervisor *supervisor)
 	control_close(supervisor->control);
 	if (supervisor->factory.event)
 		factory_close(&supervisor->factory, 1000);
+	supervisor->factory.schedules = schedules_close(supervisor->factory.schedules);
 	egress_free(supervisor->egress);
+	ingress_free(supervisor->ingress);
 	audit_close(supervisor->audit); /* after the last instance */
+	events_free(supervisor->events);
+	history_close(supervisor->history);
+	operations_close(supervisor->operations);
 	cgroup_host_close(supervisor->cgroups);
 	store_close(supervisor->store);
 	close_fd(&supervisor->policy_fd);
 	close_fd(&supervisor->log_fd);
 	sd_event_source_disable_unref(supervisor->settle);
+	sd_event_source_disable_unref(supervisor->sweep);
 	sd_event_source_disable_unref(supervisor->watch);
 	sd_event_source_disable_unref(supervisor->stop_deadline);
 	sd_event_unref(supervisor->event);

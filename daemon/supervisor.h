@@ -4,7 +4,9 @@
 #include "common/error.h"
 #include "daemon/audit.h"
 #include "daemon/control.h"
+#include "daemon/events.h"
 #include "daemon/factory.h"
+#include "daemon/ingress.h"
 #include "daemon/state.h"
 #include "daemon/stock.h"
 #include "daemon/tenant.h"
@@ -24,9 +26,12 @@ struct options {
 	const char *secrets_folder;
 	const char *resolv_conf, *hosts; /* of tenantd-egress; NULL: those of /etc */
 	const char *ca_file;             /* NULL: the system's bundle */
+	uint32_t keep_releases;          /* of each tenant, to roll back to */
 	enum tier tier;
 	uint32_t warm;
 	uint32_t uid_base, uid_count;
+	struct ingress_port ports[2 * INGRESS_PORTS_MAX]; /* that tenants share */
+	size_t port_count;
 };
 
 struct run;
@@ -40,8 +45,16 @@ struct supervisor {
 	int policy_fd; /* policy.d */
 	int log_fd;    /* the tenants' logs */
 	struct audit *audit;
+	struct events *events;
+	struct history *history;       /* of releases */
+	struct operations *operations; /* of operators */
+	struct deploying *deploying;   /* who deploys, and who waits to */
+	struct who reloader;           /* who had the policies read again */
+	sd_event_source *sweep;        /* of the store, in a process of its own */
 	char egress_program[4096];
 	struct egress *egress;
+	char ingress_program[4096];
+	struct ingress *ingress;
 	struct cgroup_host *cgroups;
 	struct factory factory;
 	struct control *control;
@@ -50,7 +63,7 @@ struct supervisor {
 	struct run *runs; /* one-off programs, daemon/run.c */
 	unsigned unpacks; /* archives that are being unpacked */
 	unsigned last_run;
-	bool stopping, save_wanted, prune_wanted;
+	bool stopping, save_wanted, prune_wanted, swept;
 	sd_event_source *settle; /* saves, prunes, tells the service manager, when idle */
 	sd_event_source *watch;  /* of what uses CPU time */
 	sd_event_source *stop_deadline;

@@ -3,29 +3,24 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/escape.h"
-#include "common/file.h"
 #include "common/log.h"
+#include "daemon/schedule.h"
 #include "daemon/supervisor.h"
+#include "daemon/tenant_private.h"
+#include "daemon/tenant_sites.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
-#define NO_EVENT TENANT_EVENT_COUNT
-
-static void on_ready(struct instance *instance, void *data);
-static void on_ended(struct instance *instance, void *data);
-static const struct instance_events instance_events = {on_ready, on_ended};
-
-static uint64_t now_us(void)
+uint64_t tenant_now_us(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Length of the first line of a message that is escaped already, as one log line takes. */
+/* Length of the first line of a message that is escaped already, as a reason takes. */
 static int first_line(const char *message)
 {
 	size_t length = strcspn(message, "\n");
@@ -34,15 +29,26 @@ static int first_line(const char *message)
 
 bool tenant_is_empty(const struct tenant *tenant)
 {
-	for (size_t i = 0; i < TENANT_DRAINING_MAX; i++)
-		if (tenant->draining[i])
-			return false;
-	return tenant->current == NULL && tenant->next == NULL;
+	return tenant->active == NULL && tenant->next == NULL && tenant->draining == NULL;
+}
+
+bool tenant_serves(const struct tenant *tenant)
+{
+	switch (tenant->machine.state) {
+	case TENANT_RUNNING:
+	case TENANT_REPLACING:
+	case TENANT_PROVING:
+	case TENANT_CANARY:
+	case TENANT_IDLE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* ---- what to run ---- */
 
-static struct program *target(const struct tenant *tenant)
+struct program *tenant_target(const struct tenant *tenant)
 {
 	return tenant->candidate ? tenant->candidate->program : tenant->program;
 }
@@ -54,7 +60,7 @@ static int load_program(struct tenant *tenant, struct error *error)
 	struct supervisor *supervisor = tenant->supervisor;
 	struct policy *policy;
 	char file[256];
-	if (target(tenant))
+	if (tenant_target(tenant))
 		return 0;
 	if (tenant->record.release[0] == '\0')
 		return error_set(error, ENOENT, "nothing was deployed yet");
@@ -62,212 +68,105 @@ static int load_program(struct tenant *tenant, struct error *error)
 		program_policy(supervisor->policy_fd, tenant->record.name, &policy, file, error);
 	if (result < 0)
 		return result;
-	return program_new(
+	result = program_new(
 		supervisor->store, tenant->record.release, policy, file, &tenant->program, error);
+	if (result < 0)
+		return result;
+	result = tenant_sites_check(tenant, tenant->program, error);
+	if (result < 0)
+		tenant->program = program_free(tenant->program, NULL);
+	else
+		tenant_sites_take(tenant);
+	return result;
 }
 
 void tenant_load(struct tenant *tenant)
 {
 	struct error error = {0};
-	tenant->since_us = now_us();
+	tenant->since_us = tenant_now_us();
 	if (load_program(tenant, &error) < 0)
 		log_error("event=not-loaded tenant=%s message=\"%s\"", tenant->record.name,
 			escape_for_log(error.message));
+	tenant_review_schedules(tenant);
 }
 
-struct deployment *deployment_free(struct deployment *deployment, const struct listeners *keep)
+static bool may_run(enum tenant_state state)
 {
-	if (deployment == NULL)
-		return NULL;
-	program_free(deployment->program, keep);
-	free(deployment->policy_text);
-	free(deployment);
-	return NULL;
+	return state != TENANT_NEW && state != TENANT_STOPPED && state != TENANT_CRASHLOOP &&
+	       state != TENANT_FAILED && state != TENANT_STOPPING && state != TENANT_REMOVING;
 }
 
-/* ---- waiting ---- */
-
-int tenant_wait(struct tenant *tenant, enum waiter_goal goal, waiter_fn *done, void *data)
+void tenant_review_schedules(struct tenant *tenant)
 {
-	struct waiter *waiter = malloc(sizeof *waiter);
-	if (waiter == NULL)
-		return -ENOMEM;
-	*waiter = (struct waiter){tenant->waiters, goal, done, data};
-	tenant->waiters = waiter;
-	return 0;
+	schedules_review(tenant->supervisor->factory.schedules, tenant, tenant->record.name,
+		tenant->program ? tenant->program->manifest : NULL, may_run(tenant->machine.state));
 }
 
-void tenant_forget_waiter(struct tenant *tenant, const void *data)
+void tenant_releases(const struct tenant *tenant, release_fn *take, void *data)
 {
-	struct waiter **place = &tenant->waiters;
-	while (*place) {
-		struct waiter *waiter = *place;
-		if (waiter->data != data) {
-			place = &waiter->next;
-			continue;
-		}
-		*place = waiter->next;
-		free(waiter);
-	}
-}
-
-/* Answers all who wait for GOAL. They may add no new waiters. */
-static void answer(struct tenant *tenant, enum waiter_goal goal, int result, const char *message)
-{
-	struct waiter **place = &tenant->waiters, *answered = NULL;
-	while (*place) {
-		struct waiter *waiter = *place;
-		if (waiter->goal != goal) {
-			place = &waiter->next;
-			continue;
-		}
-		*place = waiter->next;
-		waiter->next = answered;
-		answered = waiter;
-	}
-	while (answered) {
-		struct waiter *waiter = answered;
-		answered = waiter->next;
-		waiter->done(waiter->data, tenant, result, message);
-		free(waiter);
-	}
-}
-
-/* Who has what they waited for, or will not get it, after EVENT took STEP. */
-static void settle(struct tenant *tenant, enum tenant_event event, const struct machine_step *step)
-{
-	if (event == TENANT_EVENT_READY)
-		answer(tenant, WAIT_UP, 0, "");
-	else if (event == TENANT_EVENT_REJECTED || event == TENANT_EVENT_UNFIT ||
-		 (event == TENANT_EVENT_GAVE_UP && step->from == TENANT_STARTING))
-		answer(tenant, WAIT_UP, -ECHILD, tenant->start_error);
-	switch (step->to) {
-	case TENANT_STOPPED:
-		answer(tenant, WAIT_DOWN, 0, "");
-		answer(tenant, WAIT_UP, -ECANCELED, "it was stopped");
-		break;
-	case TENANT_STOPPING:
-		answer(tenant, WAIT_UP, -ECANCELED, "it was stopped");
-		break;
-	case TENANT_CYCLING:
-		answer(tenant, WAIT_DOWN, -ECANCELED, "it was started again");
-		break;
-	case TENANT_REMOVING:
-		answer(tenant, WAIT_UP, -ECANCELED, "it was removed");
-		break;
-	case TENANT_NEW:
-		answer(tenant, WAIT_GONE, 0, "");
-		answer(tenant, WAIT_DOWN, 0, "");
-		answer(tenant, WAIT_UP, -ECANCELED, "it was removed");
-		break;
-	default:
-		break;
-	}
+	take(data, tenant->record.release);
+	if (tenant->candidate)
+		take(data, tenant->candidate->program->release);
+	if (tenant->fallback)
+		take(data, tenant_fallback_release(tenant));
+	if (tenant->active)
+		take(data, tenant->active->release);
+	if (tenant->next)
+		take(data, tenant->next->release);
+	for (const struct fleet *fleet = tenant->draining; fleet; fleet = fleet->after)
+		take(data, fleet->release);
 }
 
 /* ---- the actions ---- */
 
-/* INSTANCE, which is neither current nor next any more, drains or dies on its own. */
-static void let_go(struct tenant *tenant, struct instance *instance)
-{
-	size_t place = 0, oldest = 0;
-	while (place < TENANT_DRAINING_MAX && tenant->draining[place])
-		place++;
-	if (place == TENANT_DRAINING_MAX) {
-		for (size_t i = 1; i < TENANT_DRAINING_MAX; i++)
-			if (tenant->draining[i]->id < tenant->draining[oldest]->id)
-				oldest = i;
-		place = oldest;
-		instance_free(tenant->draining[place]);
-	}
-	tenant->draining[place] = instance;
-}
-
 static void cancel(struct tenant *tenant)
 {
-	struct instance *next = take_pointer(tenant->next);
-	if (next == NULL)
-		return;
-	let_go(tenant, next);
-	instance_kill(next, END_OPERATOR, "no longer wanted while it started");
+	struct fleet *next = take_pointer(tenant->next);
+	if (next)
+		tenant_let_go(tenant, next, tenant->candidate ? END_DEPLOY : END_OPERATOR,
+			"no longer wanted while it started");
 }
 
-static void reject(struct tenant *tenant)
+static void retire(struct tenant *tenant, const struct machine_step *step)
 {
-	const struct listeners *keep = tenant->program ? &tenant->program->listeners : NULL;
-	if (tenant->candidate == NULL)
+	struct fleet *active = take_pointer(tenant->active);
+	enum end_reason reason = END_OPERATOR;
+	if (active == NULL)
 		return;
-	log_info("event=rejected tenant=%s release=%.12s", tenant->record.name,
-		tenant->candidate->program->release);
-	tenant->candidate = deployment_free(tenant->candidate, keep);
-	supervisor_changed(tenant->supervisor, CHANGED_RELEASES);
-}
-
-static void retire(struct tenant *tenant, enum tenant_state to)
-{
-	struct instance *current = take_pointer(tenant->current);
-	if (current == NULL)
-		return;
-	let_go(tenant, current);
-	uint32_t grace_ms = tenant->program ? (uint32_t)tenant->program->manifest->grace_ms : 0;
-	instance_drain(current, grace_ms,
-		to == TENANT_RUNNING && tenant->candidate ? END_DEPLOY : END_OPERATOR);
+	if (step->to == TENANT_IDLE)
+		reason = END_IDLE;
+	else if (step->to == TENANT_RUNNING && tenant->candidate)
+		reason = END_DEPLOY;
+	tenant_let_go(tenant, active, reason, "no longer wanted while it started");
 }
 
 static void promote(struct tenant *tenant)
 {
-	struct deployment *deployment = take_pointer(tenant->candidate);
-	tenant->current = take_pointer(tenant->next);
-	tenant->ready_us = instance_ready_us(tenant->current);
-	tenant->start_error[0] = '\0';
+	struct fleet *fleet = tenant->active = take_pointer(tenant->next);
+	const struct instance *first = fleet_first(fleet);
+	fleet->resilient = false;
+	tenant->ready_us = first ? instance_ready_us(first) : 0;
+	free(take_pointer(tenant->start_error));
 	log_info("event=ready tenant=%s release=%.12s pid=%d ms=%.1f", tenant->record.name,
-		tenant->current->release, tenant->current->pid, (double)tenant->ready_us / 1000);
-	if (deployment == NULL)
-		return;
-	struct program *old = tenant->program;
-	tenant->program = take_pointer(deployment->program);
-	program_free(old, &tenant->program->listeners);
-	deployment_free(deployment, NULL);
-	tenant->restarts = 0;
-	supervisor_changed(tenant->supervisor, CHANGED_RELEASES);
+		fleet->release, first ? first->pid : 0, (double)tenant->ready_us / 1000);
+	tenant_install(tenant);
 }
 
 static int open_listeners(struct tenant *tenant, struct error *error)
 {
 	int result = load_program(tenant, error);
-	struct program *program = target(tenant);
+	struct program *program = tenant_target(tenant);
+	if (result == 0)
+		result = tenant_sites_check(tenant, program, error);
 	if (result < 0 || program->listeners.count > 0 || program->policy->net.listen.count == 0)
 		return result;
 	const struct listeners *have =
 		tenant->candidate && tenant->program ? &tenant->program->listeners : NULL;
-	struct listener_ports before = tenant->record.ports;
+	const struct listener_ports before = tenant->record.ports;
 	result = listeners_open(&program->policy->net.listen, have, &tenant->record.ports,
 		&program->listeners, error);
 	if (memcmp(&before, &tenant->record.ports, sizeof before) != 0)
 		supervisor_changed(tenant->supervisor, CHANGED_RECORD);
-	return result;
-}
-
-static int start_instance(struct tenant *tenant, struct error *error)
-{
-	const struct program *program = target(tenant);
-	struct instance_spec spec = {
-		.tenant = tenant->record.name,
-		.release = program->release,
-		.release_fd = program->release_fd,
-		.entry = program->entry,
-		.mode = WORKER_MODE_SERVE,
-		.policy = program->policy,
-		.listeners = &program->listeners,
-		.uid_slot = tenant->record.uid_slot,
-		.startup_ms = (uint32_t)program->manifest->startup_ms,
-		.idle_ms = (uint32_t)program->manifest->idle_ms,
-		.log = tenant->log,
-	};
-	int result = instance_start(&tenant->supervisor->factory, &spec, &instance_events, tenant,
-		&tenant->next, error);
-	if (result == 0)
-		supervisor_watch(tenant->supervisor);
 	return result;
 }
 
@@ -281,32 +180,66 @@ static int backoff_is_over(sd_event_source *source, uint64_t usec, void *data)
 	return 0;
 }
 
+static void set_timer(struct tenant *tenant, uint64_t ms, sd_event_time_handler_t handler)
+{
+	sd_event_add_time_relative(tenant->supervisor->event, &tenant->timer, CLOCK_MONOTONIC,
+		ms * 1000, 1000, handler, tenant);
+}
+
 static void delay(struct tenant *tenant)
 {
+	const struct backoff_limits limits = tenant_limits(tenant);
 	uint64_t random = 0;
 	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
 		random = clock_ns();
-	tenant->backoff_ms = backoff_delay_ms(&tenant->backoff, &backoff_defaults, random);
+	tenant->backoff_ms = backoff_delay_ms(&tenant->backoff, &limits, random);
 	log_info("event=backoff tenant=%s ms=%u failures=%u", tenant->record.name,
 		tenant->backoff_ms, tenant->backoff.failures);
-	sd_event_add_time_relative(tenant->supervisor->event, &tenant->backoff_timer,
-		CLOCK_MONOTONIC, (uint64_t)tenant->backoff_ms * 1000, 1000, backoff_is_over,
-		tenant);
+	set_timer(tenant, tenant->backoff_ms, backoff_is_over);
 }
 
-/* Which event a start that failed is: back to something older, or on to another try. */
-static enum tenant_event start_failed(struct tenant *tenant, const char *message)
+static int proved(sd_event_source *source, uint64_t usec, void *data)
 {
-	snprintf(tenant->start_error, sizeof tenant->start_error, "%s", message);
-	log_warn("event=start-failed tenant=%s message=\"%s\"", tenant->record.name,
-		message_for_log(message));
-	if (tenant->candidate || tenant->machine.state == TENANT_REPLACING)
-		return TENANT_EVENT_REJECTED;
-	bool never =
-		tenant->program && tenant->program->manifest->restart == MANIFEST_RESTART_NEVER;
-	return backoff_failed(&tenant->backoff, &backoff_defaults, clock_ms(), 0) || never
-		       ? TENANT_EVENT_GAVE_UP
-		       : TENANT_EVENT_UNFIT;
+	(void)source;
+	(void)usec;
+	tenant_take_over(data);
+	return 0;
+}
+
+static void reset(struct tenant *tenant)
+{
+	backoff_reset(&tenant->backoff);
+	tenant->restarts = 0;
+	fleet_reset(tenant->active);
+}
+
+/* The rest of a canary's instances. Returns what follows when there is nothing to wait for. */
+static enum tenant_event grow(struct tenant *tenant)
+{
+	struct error error = {0};
+	const uint64_t count = tenant->candidate->program->manifest->instances;
+	int result = fleet_grow(tenant->next, (uint32_t)count, &error);
+	if (result == 0)
+		return NO_EVENT;
+	if (result == 1)
+		result = tenant_commit(tenant, &error);
+	return result < 0 ? tenant_start_failed(tenant, error.message, FLEET_FAILED)
+			  : TENANT_EVENT_READY;
+}
+
+/* Those that end something, or take over. */
+static void carry_out_ends(struct tenant *tenant, const struct machine_step *step)
+{
+	if (step->actions & TENANT_ACTION_RESET)
+		reset(tenant);
+	if (step->actions & TENANT_ACTION_CANCEL)
+		cancel(tenant);
+	if (step->actions & TENANT_ACTION_REJECT)
+		tenant_reject(tenant);
+	if (step->actions & TENANT_ACTION_RETIRE)
+		retire(tenant, step);
+	if (step->actions & TENANT_ACTION_PROMOTE)
+		promote(tenant);
 }
 
 /* Carries the actions of STEP out, in their order. Returns the event that follows from
@@ -316,44 +249,144 @@ static enum tenant_event carry_out(struct tenant *tenant, const struct machine_s
 	struct error error = {0};
 	const uint32_t actions = step->actions;
 	int result = 0;
-	if (actions & TENANT_ACTION_RESET) {
-		backoff_reset(&tenant->backoff);
-		tenant->restarts = 0;
-	}
-	if (actions & TENANT_ACTION_CANCEL)
-		cancel(tenant);
-	if (actions & TENANT_ACTION_REJECT)
-		reject(tenant);
-	if (actions & TENANT_ACTION_RETIRE)
-		retire(tenant, step->to);
-	if (actions & TENANT_ACTION_PROMOTE)
-		promote(tenant);
+	carry_out_ends(tenant, step);
 	if (actions & TENANT_ACTION_OPEN)
 		result = open_listeners(tenant, &error);
 	if (result == 0 && actions & TENANT_ACTION_START)
-		result = start_instance(tenant, &error);
+		result = tenant_start_fleet(tenant, &error);
+	if (actions & TENANT_ACTION_GROW)
+		return grow(tenant);
 	if (actions & TENANT_ACTION_DELAY)
 		delay(tenant);
+	if (actions & TENANT_ACTION_PROVE)
+		set_timer(tenant, tenant_min_healthy_ms(tenant->candidate), proved);
+	if (actions & TENANT_ACTION_SHARE)
+		result = tenant_share(tenant, &error);
+	if (actions & TENANT_ACTION_WATCH)
+		result = tenant_watch_listeners(tenant, &error);
 	if (actions & TENANT_ACTION_CLOSE && tenant->program)
 		listeners_close(&tenant->program->listeners, NULL);
-	return result < 0 ? start_failed(tenant, error.message) : NO_EVENT;
+	if (result < 0 && actions & TENANT_ACTION_WATCH)
+		return TENANT_EVENT_WAKE; /* rather than never */
+	return result < 0 ? tenant_start_failed(tenant, error.message, FLEET_FAILED) : NO_EVENT;
+}
+
+/* ---- what is told of it ---- */
+
+void tenant_note(const struct tenant *tenant, const char *name, const char *reason,
+	const struct instance *instance, const char *message)
+{
+	char line[512];
+	const char *state = tenant_state_name(tenant->machine.state);
+	snprintf(line, sizeof line, "%.*s", message ? first_line(message) : 0,
+		message ? message : "");
+	events_add(tenant->supervisor->events,
+		&(struct event){
+			.tenant = tenant->record.name,
+			.name = name,
+			.from = state,
+			.to = state,
+			.reason = reason,
+			.message = line,
+			.release = instance ? instance->release : tenant->record.release,
+			.pid = instance ? instance->pid : 0,
+		});
+}
+
+/* The word for why, where no instance's end says it. */
+static const char *cause(enum tenant_event event, const char *reason)
+{
+	switch (event) {
+	case TENANT_EVENT_DEPLOY:
+		return strncmp(reason, "auto-rollback", 13) == 0 ? "auto-rollback" : "deploy";
+	case TENANT_EVENT_START:
+	case TENANT_EVENT_STOP:
+	case TENANT_EVENT_RESTART:
+	case TENANT_EVENT_RESET:
+	case TENANT_EVENT_PROMOTE:
+	case TENANT_EVENT_REMOVE:
+		return strncmp(reason, "tenantd", 7) == 0 ? "daemon" : "operator";
+	case TENANT_EVENT_WAKE:
+		return "wake";
+	case TENANT_EVENT_READY:
+	case TENANT_EVENT_TRIAL:
+	case TENANT_EVENT_CANARY:
+		return "ready";
+	case TENANT_EVENT_IDLE:
+		return "idle";
+	case TENANT_EVENT_BACKOFF_OVER:
+		return "backoff";
+	case TENANT_EVENT_EMPTY:
+		return "drained";
+	default:
+		return strcmp(reason, "operator") == 0       ? "operator"
+		       : strcmp(reason, "probe-failed") == 0 ? "probe-failed"
+							     : "start-failed";
+	}
+}
+
+static void tell(struct tenant *tenant, enum tenant_event event, const struct machine_step *step,
+	const char *reason)
+{
+	const struct fleet_death *about = tenant->about;
+	const struct instance *first = fleet_first(tenant->next ? tenant->next : tenant->active);
+	const struct program *program = tenant_target(tenant);
+	const char *message = about                 ? about->end->message
+			      : tenant->start_error ? tenant->start_error
+						    : reason;
+	char line[512];
+	if (!about && (strcmp(cause(event, reason), "start-failed") != 0))
+		message = event == TENANT_EVENT_REJECTED && tenant->start_error
+				  ? tenant->start_error
+				  : reason;
+	snprintf(line, sizeof line, "%.*s", first_line(message), message);
+	events_add(tenant->supervisor->events,
+		&(struct event){
+			.tenant = tenant->record.name,
+			.name = tenant_event_name(event),
+			.from = tenant_state_name(step->from),
+			.to = tenant_state_name(step->to),
+			.reason =
+				about ? end_reason_name(about->end->reason) : cause(event, reason),
+			.message = line,
+			.release = about     ? about->release
+				   : program ? program->release
+					     : tenant->record.release,
+			.pid = about   ? about->pid
+			       : first ? first->pid
+				       : 0,
+		});
 }
 
 /* ---- events ---- */
 
-static bool waits_for_empty(enum tenant_state state)
+bool tenant_waits_for_empty(enum tenant_state state)
 {
 	return state == TENANT_STOPPING || state == TENANT_CYCLING || state == TENANT_REMOVING;
+}
+
+static void leave_state(struct tenant *tenant, const struct machine_step *step)
+{
+	const bool tried = step->to == TENANT_PROVING || step->to == TENANT_CANARY;
+	tenant->timer = sd_event_source_disable_unref(tenant->timer);
+	tenant_unwatch_listeners(tenant);
+	/* A canary's connections are shared until it has taken over, or is gone. */
+	if (step->to != TENANT_REPLACING && step->to != TENANT_CANARY)
+		tenant->split = split_free(tenant->split);
+	if (tenant->active)
+		tenant->active->resilient = tried;
 }
 
 static void enter_state(struct tenant *tenant, enum tenant_event event,
 	const struct machine_step *step, const char *reason)
 {
-	if (step->from == step->to)
+	if (step->from == step->to) {
+		tenant->about = NULL;
 		return;
-	tenant->backoff_timer = sd_event_source_disable_unref(tenant->backoff_timer);
-	tenant->since_us = now_us();
-	if (event == TENANT_EVENT_REJECTED)
+	}
+	leave_state(tenant, step);
+	tenant->since_us = tenant_now_us();
+	if (event == TENANT_EVENT_REJECTED && tenant->start_error)
 		snprintf(tenant->reason, sizeof tenant->reason,
 			"what was to replace it failed: %.*s", first_line(tenant->start_error),
 			tenant->start_error);
@@ -362,6 +395,9 @@ static void enter_state(struct tenant *tenant, enum tenant_event event,
 	log_debug("event=state tenant=%s from=%s to=%s by=%s reason=\"%s\"", tenant->record.name,
 		tenant_state_name(step->from), tenant_state_name(step->to),
 		tenant_event_name(event), escape_for_log(reason));
+	tell(tenant, event, step, reason);
+	tenant->about = NULL;
+	tenant_sites_state(tenant);
 	supervisor_changed(tenant->supervisor, CHANGED_STATUS);
 }
 
@@ -369,6 +405,7 @@ static void forget(struct tenant *tenant)
 {
 	struct supervisor *supervisor = tenant->supervisor;
 	log_info("event=removed tenant=%s", tenant->record.name);
+	schedules_forget_tenant(supervisor->factory.schedules, tenant->record.name, true);
 	supervisor_remove(supervisor, tenant);
 }
 
@@ -376,9 +413,11 @@ int tenant_handle(struct tenant *tenant, enum tenant_event event, const char *re
 {
 	struct machine_step step;
 	int result = machine_step(&tenant->machine, event, &step);
+	bool changed = false;
 	if (result < 0)
 		return result;
 	for (;;) {
+		changed |= step.from != step.to || step.actions != 0;
 		enter_state(tenant, event, &step, reason);
 		enum tenant_event follows = carry_out(tenant, &step);
 		if (step.actions & TENANT_ACTION_FORGET) {
@@ -386,253 +425,66 @@ int tenant_handle(struct tenant *tenant, enum tenant_event event, const char *re
 			tenant->record.release[0] = '\0';
 			supervisor_changed(tenant->supervisor, CHANGED_RECORD);
 		}
-		settle(tenant, event, &step);
+		tenant_settle(tenant, event, &step);
 		if (step.actions & TENANT_ACTION_FORGET) {
 			forget(tenant);
 			return 0;
 		}
-		if (follows == NO_EVENT && waits_for_empty(tenant->machine.state) &&
+		if (follows == NO_EVENT && tenant_waits_for_empty(tenant->machine.state) &&
 			tenant_is_empty(tenant))
 			follows = TENANT_EVENT_EMPTY;
 		if (follows == NO_EVENT)
 			break;
 		event = follows;
-		reason = event == TENANT_EVENT_EMPTY ? "" : tenant->start_error;
+		reason = event == TENANT_EVENT_EMPTY ? ""
+			 : tenant->start_error       ? tenant->start_error
+						     : "ready";
 		if (machine_step(&tenant->machine, event, &step) < 0)
 			break;
 	}
+	/* A review may end in WAKE, which must not end in a review. */
+	if (changed)
+		tenant_review_schedules(tenant);
 	supervisor_check_end(tenant->supervisor);
 	return 0;
 }
 
-/* ---- a deployment ---- */
-
-int tenant_deploy(struct tenant *tenant, struct deployment *deployment, const char *reason,
-	struct error *error)
-{
-	const struct listeners *keep = tenant->program ? &tenant->program->listeners : NULL;
-	struct machine probe = tenant->machine;
-	struct machine_step step;
-	int result = 0;
-	if (tenant->candidate)
-		result = error_set(error, EBUSY,
-			"another deployment of %s is under way: wait for it, or stop the tenant",
-			tenant->record.name);
-	else if (machine_step(&probe, TENANT_EVENT_DEPLOY, &step) < 0)
-		result = error_set(error, EPERM, "%s is %s: deploy when that is over",
-			tenant->record.name, tenant_state_name(tenant->machine.state));
-	if (result < 0) {
-		deployment_free(deployment, keep);
-		return result;
-	}
-	tenant->candidate = deployment;
-	return tenant_handle(tenant, TENANT_EVENT_DEPLOY, reason);
-}
-
-/* Writes the operator's policy. On failure the old file is as it was. */
-static int install_policy(struct tenant *tenant, const char *text, struct error *error)
-{
-	char path[128];
-	snprintf(path, sizeof path, "%s.json", tenant->record.name);
-	int result = file_write_atomic(
-		tenant->supervisor->policy_fd, path, text, strlen(text), 0644, error);
-	return result < 0 ? error_prefix(error, "cannot install the policy") : 0;
-}
-
-static void restore_policy(struct tenant *tenant, const char *text)
-{
-	struct error error = {0};
-	char path[128];
-	snprintf(path, sizeof path, "%s.json", tenant->record.name);
-	if (text)
-		install_policy(tenant, text, &error);
-	else
-		unlinkat(tenant->supervisor->policy_fd, path, 0);
-	if (error.code)
-		log_error("event=policy-not-restored tenant=%s message=\"%s\"", tenant->record.name,
-			escape_for_log(error.message));
-}
-
-/* Makes the deployment durable, before it is allowed to take over: the policy first,
- * then the state file; if that fails, the policy goes back. */
-static int commit(struct tenant *tenant, struct error *error)
-{
-	struct supervisor *supervisor = tenant->supervisor;
-	const struct deployment *deployment = tenant->candidate;
-	struct state_tenant before = tenant->record;
-	cleanup_free char *old_policy = NULL;
-	struct error ignored;
-	char path[128];
-	snprintf(path, sizeof path, "%s.json", tenant->record.name);
-	if (deployment->policy_text) {
-		file_read(supervisor->policy_fd, path, POLICY_LENGTH_MAX, &old_policy, NULL,
-			&ignored);
-		int result = install_policy(tenant, deployment->policy_text, error);
-		if (result < 0)
-			return result;
-	}
-	snprintf(tenant->record.release, sizeof tenant->record.release, "%s",
-		deployment->program->release);
-	tenant->record.running = true;
-	int result = supervisor_save(supervisor, error);
-	if (result < 0) {
-		tenant->record = before;
-		if (deployment->policy_text)
-			restore_policy(tenant, old_policy);
-	}
-	return result;
-}
-
-/* ---- what instances do ---- */
-
-static void on_ready(struct instance *instance, void *data)
-{
-	struct tenant *tenant = data;
-	struct error error = {0};
-	if (instance != tenant->next)
-		return;
-	if (tenant->candidate && commit(tenant, &error) < 0) {
-		instance_kill(instance, END_DEPLOY, error.message); /* on_ended rejects it */
-		return;
-	}
-	tenant_handle(tenant, TENANT_EVENT_READY, "ready");
-}
-
-static void log_end(struct tenant *tenant, const struct instance *instance)
-{
-	const struct instance_end *end = &instance->end;
-	char line[640];
-	int first = first_line(end->message);
-	log_info("event=ended tenant=%s release=%.12s pid=%d reason=%s exit_code=%d signal=%d "
-		 "message=\"%s\"",
-		tenant->record.name, instance->release, instance->pid, end_reason_name(end->reason),
-		end->exit_code, end->signal, message_for_log(end->message));
-	if (end->reason == END_DRAINED || end->reason == END_OPERATOR || end->reason == END_DEPLOY)
-		return;
-	snprintf(line, sizeof line, "worker %d ended: %s: %.*s", instance->pid,
-		end_reason_name(end->reason), first, end->message);
-	tenant_log_note(tenant->log, line);
-}
-
-/* Which event the end of the serving instance is. */
-static enum tenant_event classify_exit(struct tenant *tenant, const struct instance *instance)
-{
-	const enum manifest_restart restart = tenant->program->manifest->restart;
-	uint64_t served_ms = (clock_ns() - instance->ready_ns) / 1000000;
-	if (instance->end.exit_code == 0 && restart != MANIFEST_RESTART_ALWAYS)
-		return TENANT_EVENT_FINISHED;
-	if (restart == MANIFEST_RESTART_NEVER)
-		return TENANT_EVENT_GAVE_UP;
-	return backoff_failed(&tenant->backoff, &backoff_defaults, clock_ms(), served_ms)
-		       ? TENANT_EVENT_GAVE_UP
-		       : TENANT_EVENT_EXITED;
-}
-
-static enum tenant_event next_ended(struct tenant *tenant, const struct instance *instance)
-{
-	char message[sizeof tenant->start_error];
-	const enum end_reason why = instance->end.reason;
-	/* What we did to it ourselves needs no other reason than the message. */
-	bool ours = why == END_DEPLOY || why == END_OPERATOR;
-	snprintf(message, sizeof message, "%s%s%s", ours ? "" : end_reason_name(why),
-		ours ? "" : ": ", instance->end.message);
-	tenant->next = NULL;
-	return start_failed(tenant, message);
-}
-
-static void on_ended(struct instance *instance, void *data)
-{
-	struct tenant *tenant = data;
-	enum tenant_event event = TENANT_EVENT_EMPTY;
-	char reason[sizeof tenant->reason];
-	log_end(tenant, instance);
-	snprintf(reason, sizeof reason, "%s", end_reason_name(instance->end.reason));
-	if (instance == tenant->current || instance == tenant->next ||
-		waits_for_empty(tenant->machine.state))
-		tenant->last_end = instance->end;
-	if (instance == tenant->current) {
-		event = classify_exit(tenant, instance);
-		tenant->current = NULL;
-	} else if (instance == tenant->next) {
-		event = next_ended(tenant, instance);
-	} else {
-		for (size_t i = 0; i < TENANT_DRAINING_MAX; i++)
-			if (tenant->draining[i] == instance)
-				tenant->draining[i] = NULL;
-		supervisor_changed(tenant->supervisor, CHANGED_RELEASES);
-	}
-	instance_free(instance);
-	if (event != TENANT_EVENT_EMPTY)
-		tenant_handle(tenant, event, reason);
-	else if (waits_for_empty(tenant->machine.state) && tenant_is_empty(tenant))
-		tenant_handle(tenant, TENANT_EVENT_EMPTY, "");
-}
-
 /* ---- the rest ---- */
-
-void tenant_new_policy(struct tenant *tenant, struct policy *policy, const char *file)
-{
-	struct error error = {0};
-	struct program *program = tenant->program;
-	cleanup_free char *new_text = policy_print(policy);
-	cleanup_free char *old_text = program ? policy_print(program->policy) : NULL;
-	if (program == NULL || (new_text && old_text && strcmp(new_text, old_text) == 0)) {
-		policy_free(policy);
-		if (program)
-			snprintf(program->policy_file, sizeof program->policy_file, "%s", file);
-		return;
-	}
-	struct deployment *deployment = calloc(1, sizeof *deployment);
-	int result = deployment ? program_new(tenant->supervisor->store, program->release, policy,
-					  file, &deployment->program, &error)
-				: error_set(&error, ENOMEM, "no memory");
-	if (result == 0 && tenant->machine.state == TENANT_STOPPED) {
-		program_free(program, NULL);
-		tenant->program = take_pointer(deployment->program);
-		deployment_free(deployment, NULL);
-		log_info("event=policy-changed tenant=%s", tenant->record.name);
-		return;
-	}
-	if (result == 0)
-		result = tenant_deploy(tenant, deployment, "its policy changed", &error);
-	else
-		free(deployment);
-	if (result < 0)
-		log_warn("event=policy-not-applied tenant=%s message=\"%s\"", tenant->record.name,
-			escape_for_log(error.message));
-	else
-		log_info("event=policy-changed tenant=%s", tenant->record.name);
-}
-
-static void kill_instance(struct instance *instance)
-{
-	if (instance)
-		instance_kill(instance, END_OPERATOR, "killed: tenantd ends");
-}
 
 void tenant_kill(struct tenant *tenant)
 {
-	for (size_t i = 0; i < TENANT_DRAINING_MAX; i++)
-		kill_instance(tenant->draining[i]);
-	kill_instance(tenant->next);
-	kill_instance(tenant->current);
+	static const char message[] = "killed: tenantd ends";
+	for (struct fleet *fleet = tenant->draining; fleet; fleet = fleet->after)
+		fleet_kill(fleet, END_OPERATOR, message);
+	if (tenant->next)
+		fleet_kill(tenant->next, END_OPERATOR, message);
+	if (tenant->active)
+		fleet_kill(tenant->active, END_OPERATOR, message);
 }
 
 struct tenant *tenant_free(struct tenant *tenant)
 {
 	if (tenant == NULL)
 		return NULL;
-	for (size_t i = 0; i < TENANT_DRAINING_MAX; i++)
-		instance_free(tenant->draining[i]);
-	instance_free(tenant->next);
-	instance_free(tenant->current);
-	answer(tenant, WAIT_UP, -ECANCELED, "tenantd ends");
-	answer(tenant, WAIT_DOWN, -ECANCELED, "tenantd ends");
-	answer(tenant, WAIT_GONE, -ECANCELED, "tenantd ends");
-	sd_event_source_disable_unref(tenant->backoff_timer);
+	tenant->split = split_free(tenant->split);
+	tenant_unwatch_listeners(tenant);
+	while (tenant->draining) {
+		struct fleet *fleet = tenant->draining;
+		tenant->draining = fleet->after;
+		fleet_free(fleet);
+	}
+	fleet_free(tenant->next);
+	fleet_free(tenant->active);
+	tenant_answer_all(tenant, -ECANCELED, "tenantd ends");
+	sd_event_source_disable_unref(tenant->timer);
+	schedules_forget_tenant(tenant->supervisor->factory.schedules, tenant->record.name, false);
+	tenant_drop_fallback(tenant);
 	deployment_free(tenant->candidate, NULL);
 	program_free(tenant->program, NULL);
 	tenant_log_free(tenant->log);
+	deaths_free(tenant->deaths);
+	free(tenant->last_end);
+	free(tenant->start_error);
 	free(tenant);
 	return NULL;
 }

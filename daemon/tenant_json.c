@@ -1,8 +1,9 @@
 /* A tenant as tenantctl shows it: the object {tenant} of common/control.h. */
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "daemon/schedule.h"
 #include "daemon/supervisor.h"
-#include "daemon/tenant.h"
+#include "daemon/tenant_private.h"
 
 #include <string.h>
 
@@ -32,33 +33,129 @@ static json_t *describe_listeners(const struct listeners *listeners)
 	return list;
 }
 
-static json_t *describe_stats(const struct instance *instance)
+/* Of all instances that serve, or else of the one that starts. */
+typedef void member_fn(void *data, const struct instance *instance);
+
+static void for_each_member(const struct fleet *fleet, member_fn *take, void *data)
 {
-	struct worker_stats stats;
-	if (instance == NULL || !instance_read_stats(instance, &stats))
-		return json_null();
+	const bool serves = fleet_serving(fleet) > 0;
+	for (size_t i = 0; fleet && i < fleet->member_count; i++) {
+		const enum fleet_role role = fleet->members[i].role;
+		if (role == FLEET_SERVING || (!serves && role == FLEET_STARTING))
+			take(data, fleet->members[i].instance);
+	}
+}
+
+struct all_stats {
+	struct worker_stats sum;
+	uint64_t busy_ns; /* the longest */
+	bool some;
+};
+
+static void add_stats(void *data, const struct instance *instance)
+{
+	struct all_stats *all = data;
+	struct worker_stats stats, *sum = &all->sum;
+	if (!instance_read_stats(instance, &stats))
+		return;
 	uint64_t now_ns = clock_ns();
 	uint64_t busy_ns = stats.turn_started_ns && stats.turn_started_ns < now_ns
 				   ? now_ns - stats.turn_started_ns
 				   : 0;
-	return json_pack("{s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I}", "requests",
-		(json_int_t)stats.requests, "requests_active", (json_int_t)stats.requests_active,
-		"connections", (json_int_t)stats.connections, "loop_delay_ms",
-		(double)stats.delay_max_ns / 1e6, "loop_busy_ms", (double)busy_ns / 1e6,
-		"heap_used", (json_int_t)stats.heap_used_bytes, "heap_limit",
-		(json_int_t)stats.heap_limit_bytes, "external", (json_int_t)stats.external_bytes);
+	all->some = true;
+	all->busy_ns = busy_ns > all->busy_ns ? busy_ns : all->busy_ns;
+	if (stats.delay_max_ns > sum->delay_max_ns)
+		sum->delay_max_ns = stats.delay_max_ns;
+	sum->requests += stats.requests;
+	sum->requests_active += stats.requests_active;
+	sum->connections += stats.connections;
+	sum->heap_used_bytes += stats.heap_used_bytes;
+	sum->heap_limit_bytes += stats.heap_limit_bytes;
+	sum->external_bytes += stats.external_bytes;
 }
 
-static json_t *describe_cgroup(const struct instance *instance)
+static json_t *describe_stats(const struct fleet *fleet)
 {
-	struct cgroup_stats stats;
-	if (instance == NULL || instance->cgroup == NULL)
+	struct all_stats all = {0};
+	const struct worker_stats *sum = &all.sum;
+	for_each_member(fleet, add_stats, &all);
+	if (!all.some)
 		return json_null();
-	instance_read_use(instance, &stats);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "memory", (json_int_t)stats.memory_bytes,
-		"memory_peak", (json_int_t)stats.memory_peak_bytes, "memory_limit",
-		(json_int_t)stats.memory_limit_bytes, "cpu_usec", (json_int_t)stats.cpu_usec,
-		"pids", (json_int_t)stats.pids, "oom_kills", (json_int_t)stats.oom_kills);
+	return json_pack("{s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I}", "requests",
+		(json_int_t)sum->requests, "requests_active", (json_int_t)sum->requests_active,
+		"connections", (json_int_t)sum->connections, "loop_delay_ms",
+		(double)sum->delay_max_ns / 1e6, "loop_busy_ms", (double)all.busy_ns / 1e6,
+		"heap_used", (json_int_t)sum->heap_used_bytes, "heap_limit",
+		(json_int_t)sum->heap_limit_bytes, "external", (json_int_t)sum->external_bytes);
+}
+
+struct all_use {
+	struct cgroup_stats sum;
+	bool some;
+};
+
+/* Limits hold for each instance. */
+static void add_use(void *data, const struct instance *instance)
+{
+	struct all_use *all = data;
+	struct cgroup_stats use;
+	if (instance->cgroup == NULL)
+		return;
+	instance_read_use(instance, &use);
+	all->some = true;
+	all->sum.memory_bytes += use.memory_bytes;
+	all->sum.memory_peak_bytes += use.memory_peak_bytes;
+	all->sum.memory_limit_bytes = use.memory_limit_bytes;
+	all->sum.cpu_usec += use.cpu_usec;
+	all->sum.pids += use.pids;
+	all->sum.oom_kills += use.oom_kills;
+}
+
+static json_t *describe_cgroup(const struct fleet *fleet)
+{
+	struct all_use all = {0};
+	const struct cgroup_stats *sum = &all.sum;
+	for_each_member(fleet, add_use, &all);
+	if (!all.some)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "memory", (json_int_t)sum->memory_bytes,
+		"memory_peak", (json_int_t)sum->memory_peak_bytes, "memory_limit",
+		(json_int_t)sum->memory_limit_bytes, "cpu_usec", (json_int_t)sum->cpu_usec, "pids",
+		(json_int_t)sum->pids, "oom_kills", (json_int_t)sum->oom_kills);
+}
+
+static json_t *describe_instances(const struct tenant *tenant)
+{
+	json_t *list = json_array();
+	fleet_describe(tenant->active, list);
+	fleet_describe(tenant->next, list);
+	for (const struct fleet *fleet = tenant->draining; fleet; fleet = fleet->after)
+		fleet_describe(fleet, list);
+	return list;
+}
+
+/* The deployment that is under way. */
+static json_t *describe_candidate(const struct tenant *tenant)
+{
+	const struct deployment *candidate = tenant->candidate;
+	char since[32];
+	if (candidate == NULL)
+		return json_null();
+	json_t *object = json_pack("{s:s, s:s, s:s, s:o, s:i, s:i, s:i}", "release",
+		candidate->program->release, "strategy",
+		candidate->strategy == DEPLOY_CANARY ? "canary" : "all-at-once", "since",
+		format_time(since, candidate->since_us), "by",
+		candidate->who ? json_string(candidate->who) : json_null(), "instances",
+		tenant->next ? (int)tenant->next->count : 0, "serving",
+		(int)fleet_serving(tenant->next), "weight", (int)candidate->canary_weight_percent);
+	if (tenant->split) {
+		uint64_t before, canary;
+		split_counts(tenant->split, &before, &canary);
+		json_object_set_new(object, "connections",
+			json_pack("{s:I, s:I}", "before", (json_int_t)before, "canary",
+				(json_int_t)canary));
+	}
+	return object;
 }
 
 /* The limits of the policy that this host cannot keep: nothing is silently unlimited. */
@@ -89,7 +186,8 @@ static json_t *describe_policy(const struct tenant *tenant, const struct program
 json_t *tenant_describe(const struct tenant *tenant)
 {
 	static const struct listeners none;
-	const struct instance *instance = tenant->current ? tenant->current : tenant->next;
+	const struct fleet *fleet = tenant->active ? tenant->active : tenant->next;
+	const struct instance *instance = fleet_first(fleet);
 	const struct program *program = tenant->program     ? tenant->program
 					: tenant->candidate ? tenant->candidate->program
 							    : NULL;
@@ -110,13 +208,26 @@ json_t *tenant_describe(const struct tenant *tenant)
 	json_object_set_new(object, "ready_ms", json_real((double)(tenant->ready_us / 100) / 10));
 	json_object_set_new(
 		object, "listeners", describe_listeners(program ? &program->listeners : &none));
-	json_object_set_new(object, "restarts", json_integer(tenant->restarts));
+	json_object_set_new(object, "ingress",
+		ingress_describe(tenant->supervisor->ingress, tenant->record.name));
+	json_object_set_new(
+		object, "restarts", json_integer(tenant->restarts + (fleet ? fleet->restarts : 0)));
 	json_object_set_new(object, "backoff_ms",
 		json_integer(tenant->machine.state == TENANT_BACKOFF ? tenant->backoff_ms : 0));
 	json_object_set_new(object, "reason", json_string(tenant->reason));
-	json_object_set_new(object, "last_exit", instance_end_describe(&tenant->last_end));
-	json_object_set_new(object, "stats", describe_stats(instance));
-	json_object_set_new(object, "cgroup", describe_cgroup(instance));
+	json_object_set_new(object, "last_exit",
+		tenant->last_end ? instance_end_describe(tenant->last_end) : json_null());
+	json_object_set_new(object, "instances", describe_instances(tenant));
+	json_object_set_new(object, "wanted",
+		json_integer(program ? (json_int_t)program->manifest->instances : 0));
+	json_object_set_new(object, "candidate", describe_candidate(tenant));
+	json_object_set_new(object, "rollback_to",
+		tenant->fallback ? json_string(tenant_fallback_release(tenant)) : json_null());
+	json_object_set_new(object, "deaths", deaths_describe(tenant->deaths));
+	json_object_set_new(object, "schedules",
+		schedules_describe(tenant->supervisor->factory.schedules, tenant->record.name));
+	json_object_set_new(object, "stats", describe_stats(fleet));
+	json_object_set_new(object, "cgroup", describe_cgroup(fleet));
 	json_object_set_new(object, "policy", describe_policy(tenant, program));
 	json_object_set_new(object, "cgroup_version",
 		json_string(cgroup_host_version(tenant->supervisor->cgroups)));

@@ -8,7 +8,9 @@
 #include "sandbox/probe.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #define AUDIT_LINES_DEFAULT 100
 
@@ -96,6 +98,25 @@ void audit_verb(
 
 /* ---- policy ---- */
 
+/* Where workers find RELEASE (a folder; -1: there is none yet), and below which folder all
+ * releases are. */
+static void put_places(json_t *answer, const struct supervisor *supervisor, int release)
+{
+	char link[32], path[PATH_MAX] = "/app";
+	char *slash = path;
+	json_object_set_new(answer, "tier", json_string(tier_name(supervisor->options->tier)));
+	if (supervisor->options->tier == TIER_CONTAINER) {
+		snprintf(link, sizeof link, "/proc/self/fd/%d", release);
+		ssize_t length = release < 0 ? -1 : readlink(link, path, sizeof path - 1);
+		path[length < 0 ? 0 : length] = '\0';
+		slash = strrchr(path, '/');
+	}
+	json_object_set_new(answer, "release", json_string(path));
+	if (slash && slash > path)
+		*slash = '\0';
+	json_object_set_new(answer, "releases", json_string(path));
+}
+
 /* Which one a tenant has, or would have if it were deployed now. */
 void policy_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count)
@@ -129,10 +150,13 @@ void policy_verb(
 	}
 	cleanup_free char *text = policy_print(used ? used : policy);
 	policy_free(policy);
-	if (text == NULL)
+	if (text == NULL) {
 		control_fail(connection, "no-memory", CONTROL_EXIT_FAILURE, "out of memory");
-	else
-		control_done(connection, json_pack("{s:s, s:s}", "policy", text, "file", file));
+		return;
+	}
+	json_t *answer = json_pack("{s:s, s:s}", "policy", text, "file", file);
+	put_places(answer, supervisor, tenant->program ? tenant->program->release_fd : -1);
+	control_done(connection, answer);
 }
 
 /* ---- doctor ---- */

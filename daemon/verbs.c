@@ -20,7 +20,7 @@ uint32_t verb_wait_ms(const json_t *request)
 }
 
 /* The tenant that the request names; answers itself when there is none. */
-static struct tenant *find(struct control_connection *connection, const json_t *request)
+struct tenant *verb_tenant(struct control_connection *connection, const json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "name"));
 	struct error error = {0};
@@ -64,7 +64,7 @@ static void list_verb(
 static void status_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count)
 {
-	const struct tenant *tenant = find(connection, request);
+	const struct tenant *tenant = verb_tenant(connection, request);
 	(void)fds;
 	(void)fd_count;
 	if (tenant)
@@ -125,6 +125,10 @@ static void act(struct control_connection *connection, const json_t *request, st
 	snprintf(pending->name, sizeof pending->name, "%s", tenant->record.name);
 	control_hold(connection, &pending_hold, pending, verb_wait_ms(request));
 	int result = tenant_wait(tenant, goal, pending_done, pending);
+	struct machine probe = tenant->machine;
+	struct machine_step step;
+	if (result == 0 && machine_step(&probe, event, &step) >= 0)
+		verb_note(connection, tenant, tenant_event_name(event), request);
 	if (result == 0)
 		result = tenant_handle(tenant, event, "the operator");
 	if (result == -EPERM) {
@@ -141,7 +145,7 @@ static void act(struct control_connection *connection, const json_t *request, st
 
 static bool serves(const struct tenant *tenant)
 {
-	return tenant->machine.state == TENANT_RUNNING || tenant->machine.state == TENANT_REPLACING;
+	return tenant_serves(tenant) && tenant->machine.state != TENANT_IDLE;
 }
 
 static bool is_deploying(struct control_connection *connection, const struct tenant *tenant)
@@ -163,7 +167,7 @@ static void want_running(struct tenant *tenant, bool running)
 static void start_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count)
 {
-	struct tenant *tenant = find(connection, request);
+	struct tenant *tenant = verb_tenant(connection, request);
 	(void)fds;
 	(void)fd_count;
 	if (tenant == NULL)
@@ -179,7 +183,7 @@ static void start_verb(
 static void stop_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count)
 {
-	struct tenant *tenant = find(connection, request);
+	struct tenant *tenant = verb_tenant(connection, request);
 	(void)fds;
 	(void)fd_count;
 	if (tenant == NULL)
@@ -196,7 +200,7 @@ static void stop_verb(
 static void restart_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count)
 {
-	struct tenant *tenant = find(connection, request);
+	struct tenant *tenant = verb_tenant(connection, request);
 	(void)fds;
 	(void)fd_count;
 	if (tenant == NULL || is_deploying(connection, tenant))
@@ -205,10 +209,32 @@ static void restart_verb(
 	act(connection, request, tenant, TENANT_EVENT_RESTART, WAIT_UP);
 }
 
+/* Of what waits for the operator, or for its time, a start comes of it. */
+static void reset_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count)
+{
+	struct tenant *tenant = verb_tenant(connection, request);
+	(void)fds;
+	(void)fd_count;
+	if (tenant == NULL)
+		return;
+	const enum tenant_state state = tenant->machine.state;
+	if (state == TENANT_CRASHLOOP || state == TENANT_FAILED || state == TENANT_BACKOFF) {
+		act(connection, request, tenant, TENANT_EVENT_RESET, WAIT_UP);
+	} else if (tenant_handle(tenant, TENANT_EVENT_RESET, "the operator") < 0) {
+		control_fail(connection, "busy", CONTROL_EXIT_FAILURE,
+			"%s is %s: reset is not possible", tenant->record.name,
+			tenant_state_name(state));
+	} else {
+		verb_note(connection, tenant, "reset", request);
+		control_done(connection, tenant_describe(tenant));
+	}
+}
+
 static void remove_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count)
 {
-	struct tenant *tenant = find(connection, request);
+	struct tenant *tenant = verb_tenant(connection, request);
 	(void)fds;
 	(void)fd_count;
 	if (tenant)
@@ -274,7 +300,7 @@ static void follow(struct control_connection *connection, struct tenant *tenant)
 static void logs_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count)
 {
-	struct tenant *tenant = find(connection, request);
+	struct tenant *tenant = verb_tenant(connection, request);
 	const json_t *lines = json_object_get(request, "lines");
 	(void)fds;
 	(void)fd_count;
@@ -328,11 +354,19 @@ const struct control_verb verbs[] = {
 	{"list", list_verb, 0, 0, true},
 	{"status", status_verb, 0, 0, true},
 	{"deploy", deploy_verb, 1, 1, false},
+	{"rollback", rollback_verb, 0, 0, false},
+	{"promote", promote_verb, 0, 0, false},
+	{"releases", releases_verb, 0, 0, true},
+	{"diff", diff_verb, 0, 0, true},
+	{"prune", prune_verb, 0, 0, false},
+	{"history", history_verb, 0, 0, true},
 	{"start", start_verb, 0, 0, false},
 	{"stop", stop_verb, 0, 0, false},
 	{"restart", restart_verb, 0, 0, false},
+	{"reset", reset_verb, 0, 0, false},
 	{"remove", remove_verb, 0, 0, false},
 	{"logs", logs_verb, 0, 0, true},
+	{"events", events_verb, 0, 0, true},
 	{"audit", audit_verb, 0, 0, true},
 	{"policy", policy_verb, 0, 0, true},
 	{"doctor", doctor_verb, 0, 0, true},

@@ -23,3 +23,27 @@ void doctor_verb(
 /* daemon/verb_deploy.c */
 void deploy_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+void rollback_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+
+/* daemon/verb_releases.c */
+void releases_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+void promote_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+void diff_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+void prune_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+void history_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+
+/* daemon/verb_events.c */
+void events_verb(
+	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);
+
+/* The tenant that the request names. Answers itself, and returns NULL, when there is none. */
+struct tenant *verb_tenant(struct control_connection *connection, const json_t *request);
+/* Notes in the log of operations that the peer does ACTION to TENANT. */
+void verb_note(struct control_connection *connection, const struct tenant *tenant,
+	const char *action, const json_t *request);

@@ -6,21 +6,14 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "common/protocol.h"
-#include "daemon/backoff.h"
+#include "daemon/helper_process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
-#include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 #define UNDER_WAY_MAX 16 /* sent to one zygote and not yet answered */
-#define CHANNEL_FD 3     /* where tenant-zygote expects its channel */
 
 const struct zygote_options zygote_defaults = {
 	.spawns_max = 1000,
@@ -29,24 +22,12 @@ const struct zygote_options zygote_defaults = {
 	.spawn_ms = 10 * 1000,
 };
 
-/* Tenants wait for it: it comes again soon, and without end. */
-static const struct backoff_limits restart_limits = {
-	.base_ms = 20,
-	.cap_ms = 2000,
-	.floor_ms = 10,
-	.healthy_ms = 10 * 1000,
-	.give_up_count = BACKOFF_FAILURES_MAX,
-	.give_up_window_ms = 0,
-};
-
-enum { STATE_BOOTING = 1, STATE_WARM = 2 };
-
 static const struct message_rule rules[] = {
-	{MESSAGE_ZYGOTE_READY, STATE_BOOTING, sizeof(struct message_header),
+	{MESSAGE_ZYGOTE_READY, HELPER_STARTING, sizeof(struct message_header),
 		sizeof(struct message_header), 0, 0},
-	{MESSAGE_SPAWNED, STATE_WARM, sizeof(struct message_spawned),
+	{MESSAGE_SPAWNED, HELPER_SERVING, sizeof(struct message_spawned),
 		sizeof(struct message_spawned), 1, 1},
-	{MESSAGE_SPAWN_FAILED, STATE_BOOTING | STATE_WARM, sizeof(struct message_report),
+	{MESSAGE_SPAWN_FAILED, HELPER_STARTING | HELPER_SERVING, sizeof(struct message_report),
 		sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1, 0, 0},
 };
 
@@ -64,15 +45,11 @@ struct request_queue {
 
 /* One process. */
 struct zygote_process {
+	struct helper_process helper;
 	struct zygote *zygote;
-	pid_t pid;
-	int pidfd;
-	int channel;
-	uint32_t state;
-	uint64_t started_ms;
-	uint32_t spawns;
+	uint64_t young_ms;              /* since when it counts as new, */
+	uint32_t spawns;                /* and its workers since then */
 	struct request_queue under_way; /* in the order in which they were sent */
-	sd_event_source *channel_source, *exit_source, *deadline;
 };
 
 struct zygote {
@@ -86,13 +63,12 @@ struct zygote {
 	struct request_queue waiting;
 	struct request_queue unsent; /* could not be sent: answered by the loop */
 	sd_event_source *answer_unsent;
-	struct backoff backoff;
-	sd_event_source *restart;
+	struct helper_restart restart;
 	char last_error[512];
 };
 
 static void send_requests(struct zygote *zygote);
-static void process_died(struct zygote_process *process, const char *why);
+static void process_died(void *data, const char *why);
 
 /* ---- queues ---- */
 
@@ -158,49 +134,30 @@ static struct zygote_process *process_free(struct zygote_process *process)
 {
 	if (process == NULL)
 		return NULL;
-	sd_event_source_disable_unref(process->channel_source);
-	sd_event_source_disable_unref(process->exit_source);
-	sd_event_source_disable_unref(process->deadline);
-	close_fd(&process->channel);
-	close_fd(&process->pidfd);
+	helper_process_end(&process->helper, NULL);
 	free(process);
 	return NULL;
 }
 
-/* In the child. Its environment is empty but for what concerns the place it runs at:
- * nothing of the daemon's is a tenant's business. */
-_Noreturn static void exec_zygote(const struct zygote_options *options, int channel)
-{
-	static const char *const passed[] = {"TZ", "LANG", "JOURNAL_STREAM", "ASAN_OPTIONS",
-		"LSAN_OPTIONS", "UBSAN_OPTIONS", "LD_LIBRARY_PATH"};
-	char *environment[ARRAY_LENGTH(passed) + 1];
-	char entries[ARRAY_LENGTH(passed)][512];
-	size_t count = 0;
-	sigset_t none;
+static void handle_message(void *data, const char *message, size_t length, int *fds);
 
-	for (size_t i = 0; i < ARRAY_LENGTH(passed); i++) {
-		const char *value = getenv(passed[i]);
-		if (value == NULL)
-			continue;
-		snprintf(entries[count], sizeof entries[count], "%s=%s", passed[i], value);
-		environment[count] = entries[count];
-		count++;
-	}
-	environment[count] = NULL;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setsid(); /* no terminal, no signals from its keyboard */
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
-		_exit(127);
-	int high = fcntl(channel, F_DUPFD_CLOEXEC, CHANNEL_FD + 1);
-	if (high < 0 || dup2(high, CHANNEL_FD) < 0 || close_range(CHANNEL_FD + 1, ~0u, 0) < 0)
-		_exit(127);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	const char *arguments[8] = {"tenant-launcher"};
+static const struct helper_kind kind = {
+	.name = "zygote",
+	.label = "the zygote",
+	.rules = rules,
+	.rule_count = ARRAY_LENGTH(rules),
+	.message = handle_message,
+	.died = process_died,
+	.forks = true,
+};
+
+#define ARGUMENTS_MAX 8
+
+static void make_arguments(const struct zygote_options *options, const char **arguments)
+{
+	size_t length = 0;
+	arguments[length++] = options->snapshot ? "tenant-zygote" : "tenant-launcher";
 	if (options->snapshot) {
-		size_t length = 0;
-		arguments[length++] = "tenant-zygote";
 		arguments[length++] = options->snapshot;
 		if (options->jitless)
 			arguments[length++] = "--jitless";
@@ -213,204 +170,71 @@ _Noreturn static void exec_zygote(const struct zygote_options *options, int chan
 			arguments[length++] = options->ca_file;
 		}
 	}
-	execve(options->program, (char **)arguments, environment);
-	log_error("event=zygote-exec-failed path=%s message=\"%s\"", options->program,
-		strerror(errno));
-	_exit(127);
-}
-
-static void handle_message(struct zygote_process *process, const void *data, int *fds);
-
-/* What a zygote says that the table does not allow is its end. */
-static int channel_readable(sd_event_source *source, int fd, uint32_t events, void *data)
-{
-	static _Alignas(8) char message[sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1];
-	struct zygote_process *process = data;
-	struct error error = {0};
-	int fds[4];
-	size_t fd_count = ARRAY_LENGTH(fds);
-	(void)source;
-	(void)events;
-
-	ssize_t length = message_receive(fd, message, sizeof message, fds, &fd_count, MSG_DONTWAIT);
-	if (length == -EAGAIN)
-		return 0;
-	if (length == 0) {
-		process_died(process, "it closed its channel");
-		return 0;
-	}
-	if (length < 0)
-		error_errno(&error, (int)length, "cannot receive");
-	else if (message_check(rules, ARRAY_LENGTH(rules), process->state, message, (size_t)length,
-			 fd_count, &error)) {
-		message[sizeof message - 1] = '\0';
-		if ((size_t)length < sizeof message)
-			message[length] = '\0';
-		handle_message(process, message, fds);
-		return 0;
-	}
-	for (size_t i = 0; length >= 0 && i < fd_count; i++)
-		close(fds[i]);
-	process_died(process, error.message);
-	return 0;
-}
-
-static int process_exited(sd_event_source *source, int fd, uint32_t events, void *data)
-{
-	(void)source;
-	(void)fd;
-	(void)events;
-	process_died(data, "it ended");
-	return 0;
-}
-
-static int deadline_passed(sd_event_source *source, uint64_t usec, void *data)
-{
-	struct zygote_process *process = data;
-	(void)source;
-	(void)usec;
-	process_died(process, process->state == STATE_BOOTING ? "it was not ready in time"
-							      : "it did not answer in time");
-	return 0;
-}
-
-/* One deadline at a time: of its start, then of the oldest request under way. */
-static void set_deadline(struct zygote_process *process, uint32_t ms)
-{
-	uint64_t usec = (uint64_t)ms * 1000;
-	if (ms == 0) {
-		if (process->deadline)
-			sd_event_source_set_enabled(process->deadline, SD_EVENT_OFF);
-		return;
-	}
-	if (process->deadline == NULL) {
-		sd_event_add_time_relative(process->zygote->event, &process->deadline,
-			CLOCK_MONOTONIC, usec, 0, deadline_passed, process);
-		return;
-	}
-	sd_event_source_set_time_relative(process->deadline, usec);
-	sd_event_source_set_enabled(process->deadline, SD_EVENT_ONESHOT);
-}
-
-static int watch(struct zygote_process *process)
-{
-	sd_event *event = process->zygote->event;
-	int result = sd_event_add_io(event, &process->channel_source, process->channel, EPOLLIN,
-		channel_readable, process);
-	if (result >= 0)
-		result = sd_event_add_io(event, &process->exit_source, process->pidfd, EPOLLIN,
-			process_exited, process);
-	/* What it still said is read before its end is noticed. */
-	if (result >= 0)
-		result = sd_event_source_set_priority(process->exit_source, 10);
-	set_deadline(process, process->zygote->options.ready_ms);
-	return result;
+	arguments[length] = NULL;
 }
 
 static int process_start(
 	struct zygote *zygote, struct zygote_process **ret_process, struct error *error)
 {
-	int pair[2];
-	int result = message_pair(pair);
-	if (result < 0)
-		return error_errno(error, result, "cannot make a channel for the zygote");
-	cleanup_close int mine = pair[0], its = pair[1];
+	const char *arguments[ARGUMENTS_MAX];
+	make_arguments(&zygote->options, arguments);
+	const struct helper_start what = {
+		.program = zygote->options.program,
+		.arguments = arguments,
+		.ready_ms = zygote->options.ready_ms,
+	};
 	struct zygote_process *process = calloc(1, sizeof *process);
 	if (process == NULL)
 		return error_set(error, ENOMEM, "no memory for the zygote");
 	queue_init(&process->under_way);
 	process->zygote = zygote;
-	process->state = STATE_BOOTING;
-	process->started_ms = clock_ms();
-	process->pidfd = -1;
-	process->channel = -1;
-	pid_t pid = fork();
-	if (pid < 0) {
-		result = error_errno(error, errno, "cannot fork the zygote");
+	helper_process_init(&process->helper, &kind, zygote->event, process);
+	int result = helper_process_start(&process->helper, &what, error);
+	if (result < 0) {
 		process_free(process);
 		return result;
 	}
-	if (pid == 0)
-		exec_zygote(&zygote->options, its);
-	process->pid = pid;
-	process->pidfd = pidfd_open(pid, 0);
-	process->channel = take_fd(&mine);
-	if (process->pidfd < 0 || fcntl(process->channel, F_SETFL, O_NONBLOCK) < 0 ||
-		watch(process) < 0) {
-		result = error_errno(error, errno, "cannot watch the zygote");
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-		process_free(process);
-		return result;
-	}
+	process->young_ms = process->helper.started_ms;
 	*ret_process = process;
 	return 0;
 }
 
-/* Kills, if need be, and reaps. It has no state that a kill could spoil. */
-static void end_process(struct zygote_process *process, siginfo_t *ret_info)
+static bool is_warm(const struct zygote_process *process)
 {
-	pidfd_send_signal(process->pidfd, SIGKILL, NULL, 0);
-	memset(ret_info, 0, sizeof *ret_info);
-	waitid(P_PIDFD, (id_t)process->pidfd, ret_info, WEXITED);
+	return process && process->helper.state == HELPER_SERVING;
 }
 
 /* ---- its death ---- */
 
-static int restart_now(sd_event_source *source, uint64_t usec, void *data)
+static int start_again(void *data, struct error *error)
 {
 	struct zygote *zygote = data;
-	struct error error = {0};
-	(void)source;
-	(void)usec;
-	zygote->restart = sd_event_source_disable_unref(zygote->restart);
-	if (process_start(zygote, &zygote->current, &error) < 0) {
-		log_error("event=zygote-failed message=\"%s\"", escape_for_log(error.message));
-		sd_event_add_time_relative(zygote->event, &zygote->restart, CLOCK_MONOTONIC,
-			1000000, 0, restart_now, zygote);
-	}
-	return 0;
+	return process_start(zygote, &zygote->current, error);
 }
 
-static void schedule_restart(struct zygote *zygote, uint64_t served_ms)
-{
-	uint64_t random = 0;
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
-		random = clock_ns();
-	backoff_failed(&zygote->backoff, &restart_limits, clock_ms(), served_ms);
-	/* The first one at once: a tenant may be waiting. */
-	uint32_t delay_ms = zygote->backoff.failures > 1
-				    ? backoff_delay_ms(&zygote->backoff, &restart_limits, random)
-				    : 0;
-	sd_event_add_time_relative(zygote->event, &zygote->restart, CLOCK_MONOTONIC,
-		(uint64_t)delay_ms * 1000, 0, restart_now, zygote);
-}
-
-static void log_death(const struct zygote_process *process, const siginfo_t *info, const char *why)
+static void log_death(
+	const struct zygote_process *process, const struct helper_end *end, const char *why)
 {
 	struct zygote *zygote = process->zygote;
-	bool killed = info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
 	/* What it said itself, in SPAWN_FAILED before it was ready, is worth more. */
 	if (zygote->last_error[0] == '\0')
 		snprintf(zygote->last_error, sizeof zygote->last_error,
-			"the zygote ended (%s %d): %s", killed ? "signal" : "exit code",
-			info->si_status, why);
-	log_error("event=zygote-ended pid=%d %s=%d served_ms=%llu message=\"%s\"", process->pid,
-		killed ? "signal" : "exit_code", info->si_status,
-		(unsigned long long)(clock_ms() - process->started_ms), escape_for_log(why));
+			"the zygote ended (%s %d): %s", end->killed ? "signal" : "exit code",
+			end->status, why);
+	helper_process_log_end(&process->helper, end, why);
 }
 
-static void process_died(struct zygote_process *process, const char *why)
+static void process_died(void *data, const char *why)
 {
+	struct zygote_process *process = data;
 	struct zygote *zygote = process->zygote;
 	struct request_queue lost = process->under_way;
-	siginfo_t info;
-	uint64_t served_ms = clock_ms() - process->started_ms;
+	struct helper_end end;
 	bool retired = process == zygote->retired;
 
-	end_process(process, &info);
+	helper_process_end(&process->helper, &end);
 	if (!retired || lost.count > 0)
-		log_death(process, &info, why);
+		log_death(process, &end, why);
 	if (retired)
 		zygote->retired = NULL;
 	else if (process == zygote->next)
@@ -422,8 +246,8 @@ static void process_died(struct zygote_process *process, const char *why)
 		zygote->current = zygote->next;
 		zygote->next = NULL;
 	}
-	if (zygote->current == NULL && zygote->restart == NULL)
-		schedule_restart(zygote, served_ms);
+	if (zygote->current == NULL && !helper_restart_is_pending(&zygote->restart))
+		helper_restart_schedule(&zygote->restart, end.served_ms);
 	answer_all(&lost, -EAGAIN, "the zygote ended");
 }
 
@@ -431,7 +255,6 @@ static void process_died(struct zygote_process *process, const char *why)
 
 static void retire_current(struct zygote *zygote)
 {
-	siginfo_t info;
 	struct zygote_process *old = zygote->current;
 	zygote->current = zygote->next;
 	zygote->next = NULL;
@@ -439,7 +262,6 @@ static void retire_current(struct zygote *zygote)
 		return;
 	if (old->under_way.count == 0 || zygote->retired) {
 		struct request_queue lost = old->under_way;
-		end_process(old, &info);
 		process_free(old);
 		answer_all(&lost, -EAGAIN, "the zygote was replaced");
 		return;
@@ -450,12 +272,8 @@ static void retire_current(struct zygote *zygote)
 static void became_ready(struct zygote_process *process)
 {
 	struct zygote *zygote = process->zygote;
-	process->state = STATE_WARM;
-	set_deadline(process, 0);
 	zygote->last_error[0] = '\0';
-	log_info("event=zygote-ready pid=%d ms=%llu%s", process->pid,
-		(unsigned long long)(clock_ms() - process->started_ms),
-		zygote->options.jitless ? " jitless=true" : "");
+	helper_process_ready(&process->helper, zygote->options.jitless ? " jitless=true" : "");
 	if (process == zygote->next)
 		retire_current(zygote);
 	send_requests(zygote);
@@ -467,17 +285,24 @@ static void replace_if_old(struct zygote *zygote)
 {
 	struct zygote_process *process = zygote->current;
 	struct error error = {0};
-	if (process == NULL || zygote->next || process->state != STATE_WARM)
+	if (zygote->next || !is_warm(process))
 		return;
 	if (process->spawns < zygote->options.spawns_max &&
-		clock_ms() - process->started_ms < zygote->options.age_max_ms)
+		clock_ms() - process->young_ms < zygote->options.age_max_ms)
 		return;
-	log_info("event=zygote-replaced pid=%d spawns=%u", process->pid, process->spawns);
+	log_info("event=zygote-replaced pid=%d spawns=%u", process->helper.pid, process->spawns);
 	if (process_start(zygote, &zygote->next, &error) < 0) {
 		log_warn("event=zygote-failed message=\"%s\"", escape_for_log(error.message));
 		process->spawns = 0; /* again after as many */
-		process->started_ms = clock_ms();
+		process->young_ms = clock_ms();
 	}
+}
+
+/* Of the oldest request under way. */
+static void set_deadline(struct zygote_process *process)
+{
+	helper_process_set_deadline(&process->helper,
+		process->under_way.count > 0 ? process->zygote->options.spawn_ms : 0);
 }
 
 /* The answer to the oldest request: the zygote works on one after the other. */
@@ -487,10 +312,8 @@ static void answered(
 	struct zygote *zygote = process->zygote;
 	struct request *request = queue_take(&process->under_way);
 	process->spawns++;
-	set_deadline(process, process->under_way.count > 0 ? zygote->options.spawn_ms : 0);
+	set_deadline(process);
 	if (process == zygote->retired && process->under_way.count == 0) {
-		siginfo_t info;
-		end_process(process, &info);
 		process_free(process);
 		zygote->retired = NULL;
 	} else if (process == zygote->current) {
@@ -505,16 +328,18 @@ static bool is_expected(const struct zygote_process *process, uint32_t instance)
 	return process->under_way.first && process->under_way.first->what.instance == instance;
 }
 
-static void handle_message(struct zygote_process *process, const void *data, int *fds)
+static void handle_message(void *data, const char *message, size_t length, int *fds)
 {
-	const struct message_header *header = data;
+	struct zygote_process *process = data;
+	const struct message_header *header = (const void *)message;
+	(void)length;
 	if (header->type == MESSAGE_ZYGOTE_READY) {
 		became_ready(process);
 		return;
 	}
 	const bool spawned = header->type == MESSAGE_SPAWNED;
-	if (!spawned && process->state == STATE_BOOTING) {
-		const char *text = (const char *)data + sizeof(struct message_report);
+	if (!spawned && !is_warm(process)) {
+		const char *text = message + sizeof(struct message_report);
 		snprintf(process->zygote->last_error, sizeof process->zygote->last_error,
 			"the zygote cannot start: %s", escape_for_log(text));
 		return; /* It ends now. */
@@ -526,10 +351,9 @@ static void handle_message(struct zygote_process *process, const void *data, int
 		return;
 	}
 	if (spawned)
-		answered(process, 0, ((const struct message_spawned *)data)->pid, fds[0], "");
+		answered(process, 0, ((const struct message_spawned *)header)->pid, fds[0], "");
 	else
-		answered(process, -ECHILD, 0, -1,
-			(const char *)data + sizeof(struct message_report));
+		answered(process, -ECHILD, 0, -1, message + sizeof(struct message_report));
 }
 
 /* ---- requests ---- */
@@ -550,13 +374,13 @@ static int send_spawn(struct zygote_process *process, const struct zygote_reques
 		fds[count++] = what->cgroup_v2;
 	for (size_t i = 0; i < what->cgroup_procs_count && count < ARRAY_LENGTH(fds); i++)
 		fds[count++] = what->cgroup_procs[i];
-	return message_send(process->channel, &message, sizeof message, fds, count);
+	return message_send(process->helper.channel, &message, sizeof message, fds, count);
 }
 
 static void send_requests(struct zygote *zygote)
 {
 	struct zygote_process *process = zygote->current;
-	while (process && process->state == STATE_WARM && zygote->waiting.first &&
+	while (is_warm(process) && zygote->waiting.first &&
 		process->under_way.count < UNDER_WAY_MAX) {
 		struct request *request = zygote->waiting.first;
 		int result = send_spawn(process, &request->what);
@@ -577,7 +401,7 @@ static void send_requests(struct zygote *zygote)
 		close_fd(&request->what.channel);
 		queue_put(&process->under_way, request);
 		if (process->under_way.count == 1)
-			set_deadline(process, zygote->options.spawn_ms);
+			set_deadline(process);
 	}
 }
 
@@ -652,6 +476,7 @@ int zygote_new(sd_event *event, const struct zygote_options *options, zygote_rea
 	zygote->options = *options;
 	zygote->on_ready = on_ready;
 	zygote->data = data;
+	helper_restart_init(&zygote->restart, kind.name, event, start_again, zygote);
 	queue_init(&zygote->waiting);
 	queue_init(&zygote->unsent);
 	int result = sd_event_add_defer(event, &zygote->answer_unsent, answer_unsent, zygote);
@@ -675,12 +500,10 @@ struct zygote *zygote_free(struct zygote *zygote)
 		return NULL;
 	struct zygote_process *processes[] = {zygote->current, zygote->next, zygote->retired};
 	struct request_queue queues[] = {zygote->waiting, {0}, {0}, {0}, zygote->unsent};
-	siginfo_t info;
 	for (size_t i = 0; i < ARRAY_LENGTH(processes); i++) {
 		if (processes[i] == NULL)
 			continue;
 		queues[i + 1] = processes[i]->under_way;
-		end_process(processes[i], &info);
 		process_free(processes[i]);
 	}
 	for (size_t i = 0; i < ARRAY_LENGTH(queues); i++)
@@ -689,7 +512,7 @@ struct zygote *zygote_free(struct zygote *zygote)
 			request_free(request);
 			request = next;
 		}
-	sd_event_source_disable_unref(zygote->restart);
+	helper_restart_clear(&zygote->restart);
 	sd_event_source_disable_unref(zygote->answer_unsent);
 	free(zygote);
 	return NULL;
@@ -697,7 +520,7 @@ struct zygote *zygote_free(struct zygote *zygote)
 
 bool zygote_is_ready(const struct zygote *zygote)
 {
-	return zygote->current && zygote->current->state == STATE_WARM;
+	return is_warm(zygote->current);
 }
 
 bool zygote_is_alive(const struct zygote *zygote)
@@ -723,7 +546,7 @@ bool zygote_owns(const struct zygote *zygote, pid_t pid)
 {
 	const struct zygote_process *processes[] = {zygote->current, zygote->next, zygote->retired};
 	for (size_t i = 0; i < ARRAY_LENGTH(processes); i++)
-		if (processes[i] && processes[i]->pid == pid)
+		if (processes[i] && processes[i]->helper.pid == pid)
 			return true;
 	return false;
 }

@@ -71,6 +71,50 @@ static void list_clear(struct archive_list *list)
 	close_fd(&list->root);
 }
 
+/* ---- what is instead of files on the disk ---- */
+
+struct archive_overlay *archive_overlay_free(struct archive_overlay *overlay)
+{
+	if (!overlay)
+		return NULL;
+	for (size_t i = 0; i < overlay->count; i++) {
+		free(overlay->files[i].path);
+		free(overlay->files[i].content);
+	}
+	free(overlay->files);
+	free(overlay);
+	return NULL;
+}
+
+static int compare_paths(const void *path, const void *file)
+{
+	return strcmp(path, ((const struct archive_file *)file)->path);
+}
+
+static bool is_covered(const struct archive_overlay *overlay, const char *path)
+{
+	return overlay && overlay->count > 0 &&
+	       bsearch(path, overlay->files, overlay->count, sizeof *overlay->files, compare_paths);
+}
+
+static int list_overlay(
+	struct archive_list *list, const struct archive_overlay *overlay, struct error *error)
+{
+	int result = 0;
+	for (size_t i = 0; result == 0 && i < overlay->count; i++) {
+		const struct archive_file *file = &overlay->files[i];
+		if (!file->content)
+			continue;
+		char *copy = malloc(file->size + 1);
+		if (!copy)
+			return error_errno(error, ENOMEM, "cannot list the files");
+		memcpy(copy, file->content, file->size);
+		result = archive_list_add(list, file->path, false, file->size, copy, error);
+	}
+	memcpy(list->entry, overlay->entry, sizeof list->entry);
+	return result;
+}
+
 /* ---- the walk over a folder ---- */
 
 /* A buffer that grows and shrinks with the walk. */
@@ -80,10 +124,14 @@ struct scan {
 	struct error *error;
 };
 
-static bool is_skipped(const char *path, const char *name, bool folder)
+static bool is_skipped(
+	const struct archive_overlay *overlay, const char *path, const char *name, bool folder)
 {
 	if (strcmp(name, ".git") == 0)
 		return true; /* a folder, or a file in a worktree */
+	if (is_covered(overlay, path) ||
+		(overlay && overlay->without_packages && strcmp(name, "node_modules") == 0))
+		return true;
 	if (!folder || strcmp(name, ".bin") != 0)
 		return false;
 	static const char tail[] = "node_modules/.bin";
@@ -115,7 +163,7 @@ static int scan_name(struct scan *scan, int dir_fd, const char *name, size_t len
 	struct stat status;
 	if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return scan_failed(scan, errno, NULL);
-	if (is_skipped(scan->path, name, S_ISDIR(status.st_mode)))
+	if (is_skipped(scan->list->overlay, scan->path, name, S_ISDIR(status.st_mode)))
 		return 0;
 	if (S_ISLNK(status.st_mode))
 		return scan_failed(scan, EINVAL,
@@ -315,7 +363,10 @@ static int list_folder(struct archive_list *list, const char *path, struct error
 		return error_errno(error, errno, "cannot open %s", list->shown);
 	struct scan scan = {.list = list, .error = error};
 	int result = scan_folder(&scan, list->root, 0);
-	return result < 0 ? result : archive_find_entry(list, error);
+	if (result < 0)
+		return result;
+	return list->overlay ? list_overlay(list, list->overlay, error)
+			     : archive_find_entry(list, error);
 }
 
 static int list_and_write(
@@ -329,6 +380,8 @@ static int list_and_write(
 		return error_errno(error, errno, "cannot open %s", list->shown);
 	if (S_ISDIR(status.st_mode))
 		result = list_folder(list, path, error);
+	else if (S_ISREG(status.st_mode) && list->overlay)
+		result = list_overlay(list, list->overlay, error);
 	else if (S_ISREG(status.st_mode))
 		result = list_file(list, path, &status, error);
 	else
@@ -336,7 +389,8 @@ static int list_and_write(
 	return result < 0 ? result : write_archive(list, ret_fd, error);
 }
 
-int archive_make(const char *path, struct archive_made *ret_made, struct error *error)
+int archive_make(const char *path, const struct archive_overlay *overlay,
+	struct archive_made *ret_made, struct error *error)
 {
 	struct error local = {0};
 	char shown[512];
@@ -344,7 +398,7 @@ int archive_make(const char *path, struct archive_made *ret_made, struct error *
 	while (length > 1 && path[length - 1] == '/')
 		length--;
 	escape_line(shown, sizeof shown, path, length, 0);
-	struct archive_list list = {.shown = shown, .root = -1};
+	struct archive_list list = {.shown = shown, .root = -1, .overlay = overlay};
 
 	int fd = -1;
 	int result = list_and_write(&list, path, &fd, &local);

@@ -5,7 +5,9 @@
 
 #include "common/error.h"
 #include "deploy/limits.h"
+#include "deploy/store.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +17,21 @@ struct archive_made {
 	uint64_t bytes; /* of the files */
 	char entry[DEPLOY_PATH_MAX]; /* the module to start with, as tenant.json says it */
 };
+
+/* Files that are not on the disk, or are different there: what deploy/bundle.h makes. */
+struct archive_file {
+	char *path;    /* in the release */
+	char *content; /* SIZE bytes; NULL: the file is left out */
+	size_t size;
+};
+struct archive_overlay {
+	char entry[DEPLOY_PATH_MAX];
+	struct archive_file *files; /* ascending by path, each once */
+	size_t count;
+	bool without_packages; /* node_modules folders are left out */
+};
+/* Takes NULL; returns NULL. */
+struct archive_overlay *archive_overlay_free(struct archive_overlay *overlay);
 
 /* Archives PATH.
  *
@@ -27,7 +44,15 @@ struct archive_made {
  * slips in. The entry is what tenant.json says; without tenant.json it is package.json's
  * "main" (and a tenant.json is made that says so), else what policy/manifest.h finds.
  *
- * TypeScript and CommonJS entries are refused with advice. Returns 0 and a
+ * OVERLAY (may be NULL) changes what of a folder is taken.
+ *
+ * Entries that have to be bundled first (deploy/bundle.h) are refused. Returns 0 and a
  * descriptor that is the caller's, or a negative errno: -EINVAL for a release that
  * cannot be, -EFBIG for one over the bounds of limits.h, -ENOENT when nothing is there. */
-int archive_make(const char *path, struct archive_made *ret_made, struct error *error);
+int archive_make(const char *path, const struct archive_overlay *overlay,
+	struct archive_made *ret_made, struct error *error);
+
+/* The id that the archive ARCHIVE_FD's release will have in a store. It is unpacked for that,
+ * below $TMPDIR; to be told only of archives that one means to deploy or sign. Changes the
+ * process's locale. */
+int archive_id(int archive_fd, char ret_id[STORE_ID_SIZE], struct error *error);

@@ -18,23 +18,22 @@ static bool ends_with(const char *string, const char *end)
 int archive_check_entry_type(const char *path, const char *shown, struct error *error)
 {
 	static const struct {
-		const char *end, *reason;
-	} refused[] = {
-		{".ts", "TypeScript is not supported yet"},
-		{".mts", "TypeScript is not supported yet"},
-		{".cts", "TypeScript is not supported yet"},
-		{".tsx", "TypeScript and JSX are not supported yet"},
-		{".jsx", "JSX is not supported"},
-		{".cjs", "CommonJS is not supported"},
+		const char *end, *language;
+	} bundled[] = {
+		{".ts", "TypeScript"},
+		{".mts", "TypeScript"},
+		{".cts", "TypeScript"},
+		{".tsx", "TypeScript"},
+		{".jsx", "JSX"},
+		{".cjs", "CommonJS"},
 	};
 	if (ends_with(path, ".js") || ends_with(path, ".mjs"))
 		return 0;
-	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++)
-		if (ends_with(path, refused[i].end))
+	for (size_t i = 0; i < ARRAY_LENGTH(bundled); i++)
+		if (ends_with(path, bundled[i].end))
 			return error_set(error, EINVAL,
-				"%s: %s; make one ES module of it first, e.g. with `esbuild %s "
-				"--bundle --format=esm --outfile=main.js`",
-				shown, refused[i].reason, shown);
+				"%s is %s, which has to be bundled: leave --bundle never out",
+				shown, bundled[i].language);
 	if (ends_with(path, ".json"))
 		return error_set(error, EINVAL, "%s is data, not a program", shown);
 	return error_set(error, EINVAL,

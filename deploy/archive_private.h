@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/error.h"
+#include "deploy/archive.h"
 #include "deploy/limits.h"
 
 #include <stdbool.h>
@@ -17,8 +18,9 @@ struct archive_item {
 
 /* What will be in the archive. */
 struct archive_list {
-	const char *shown; /* the user's name for it, escaped */
-	int root;          /* the folder */
+	const char *shown;                     /* the user's name for it, escaped */
+	int root;                              /* the folder */
+	const struct archive_overlay *overlay; /* NULL: none */
 	struct archive_item *items;
 	size_t count, room;
 	uint64_t bytes;

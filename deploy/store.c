@@ -3,14 +3,18 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "deploy/limits.h"
+#include "deploy/objects.h"
 #include "deploy/store_private.h"
 #include "deploy/tree.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+
+#define PRUNED_PREFIX "prune-" /* in staging: removed from sight, not yet from the disk */
 
 static int open_folder(int dir_fd, const char *path)
 {
@@ -81,6 +85,8 @@ static int store_set_up(struct store *store, const char *state_dir, struct error
 	if (result == 0)
 		result = make_folder(store->state, "staging", &store->staging, error);
 	if (result == 0)
+		result = make_folder(store->state, "objects", &store->objects, error);
+	if (result == 0)
 		result = empty_staging(store, error);
 	return result;
 }
@@ -90,7 +96,8 @@ int store_open(const char *state_dir, struct store **ret_store, struct error *er
 	struct store *store = malloc(sizeof *store);
 	if (!store)
 		return error_errno(error, ENOMEM, "cannot open %s", state_dir);
-	*store = (struct store){.state = -1, .releases = -1, .staging = -1, .lock = -1};
+	*store = (struct store){
+		.state = -1, .releases = -1, .staging = -1, .objects = -1, .lock = -1};
 	int result = tree_prepare(error);
 	if (result == 0)
 		result = store_set_up(store, state_dir, error);
@@ -106,6 +113,7 @@ struct store *store_close(struct store *store)
 {
 	if (!store)
 		return NULL;
+	close_fd(&store->objects);
 	close_fd(&store->staging);
 	close_fd(&store->releases);
 	close_fd(&store->state);
@@ -149,27 +157,58 @@ int store_stage(struct store *store, struct store_staging *ret_staging, struct e
 	return 0;
 }
 
+/* Is the release ID what its id says? */
+static bool is_intact(struct store *store, const char *id)
+{
+	return store_verify(store, id, NULL) == 0;
+}
+
+/* Brings STAGING under its ID. *RET_REST: what is left in staging is to be removed. */
+static int install(struct store *store, const struct store_staging *staging, const char *id,
+	bool *ret_rest, struct error *error)
+{
+	/* rename(2) never replaces a folder that is not empty, and no release is empty:
+	 * an existing release stays what it is. */
+	*ret_rest = false;
+	if (renameat(store->staging, staging->name, store->releases, id) == 0)
+		return 0;
+	if (errno != EEXIST && errno != ENOTEMPTY)
+		return error_errno(error, errno, "cannot store the release %.12s", id);
+	*ret_rest = true;
+	/* Unless the disk has damaged it: deploying it again is how an operator repairs it. */
+	if (is_intact(store, id) ||
+		renameat2(store->staging, staging->name, store->releases, id, RENAME_EXCHANGE) == 0)
+		return 0;
+	return error_errno(error, errno, "cannot replace the damaged release %.12s", id);
+}
+
 int store_commit(struct store *store, struct store_staging *staging, char ret_id[STORE_ID_SIZE],
 	struct error *error)
 {
 	char id[STORE_ID_SIZE];
-	int result = tree_hash(staging->fd, true, id, error);
+	bool rest = false;
+	struct tree tree;
+	int result = tree_read(staging->fd, &tree, error);
 	if (result < 0)
 		return result;
-
-	/* rename(2) never replaces a folder that is not empty, and no release is empty:
-	 * an existing release stays what it is. */
-	bool moved = renameat(store->staging, staging->name, store->releases, id) == 0;
-	if (!moved && errno != EEXIST && errno != ENOTEMPTY)
-		return error_errno(error, errno, "cannot store the release %.12s", id);
+	result = tree_id(&tree, id, error);
+	if (result == 0) {
+		objects_share(store->objects, staging->fd, &tree);
+		result = tree_seal(staging->fd, &tree, error);
+	}
+	tree_clear(&tree);
+	if (result == 0)
+		result = install(store, staging, id, &rest, error);
 	/* Also for a release that was there: its rename may not be on the disk yet. */
-	if (fsync(store->releases) < 0)
-		return error_errno(error, errno, "cannot make the release %.12s durable", id);
-	if (moved) {
+	if (result == 0 && fsync(store->releases) < 0)
+		result = error_errno(error, errno, "cannot make the release %.12s durable", id);
+	if (result < 0)
+		return result;
+	if (rest) {
+		store_discard(store, staging);
+	} else {
 		close_fd(&staging->fd);
 		staging->name[0] = '\0';
-	} else {
-		store_discard(store, staging);
 	}
 	memcpy(ret_id, id, sizeof id);
 	return 0;
@@ -219,7 +258,7 @@ int store_verify(struct store *store, const char *id, struct error *error)
 	if (fd < 0)
 		return fd;
 	char found[STORE_ID_SIZE];
-	int result = tree_hash(fd, false, found, error);
+	int result = tree_hash(fd, found, error);
 	if (result < 0)
 		return result;
 	if (strcmp(found, id) != 0)
@@ -261,12 +300,27 @@ int store_list(struct store *store, char (**ret_ids)[STORE_ID_SIZE], size_t *ret
 	return 0;
 }
 
-static bool is_kept(const char *id, const char *const *keep, size_t count)
+static int compare_names(const void *a, const void *b)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(id, keep[i]) == 0)
-			return true;
-	return false;
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_kept(const char *id, const char **keep, size_t count)
+{
+	return count > 0 && bsearch(&id, keep, count, sizeof *keep, compare_names) != NULL;
+}
+
+/* Out of sight in one step, under a name that no other has. */
+static int take_aside(struct store *store, const char *id, struct error *error)
+{
+	char name[NAME_MAX];
+	uint64_t random = 0;
+	if (getrandom(&random, sizeof random, 0) != sizeof random)
+		return error_errno(error, errno, "cannot name a staging folder");
+	snprintf(name, sizeof name, PRUNED_PREFIX "%.12s-%016" PRIx64, id, random);
+	if (renameat(store->releases, id, store->staging, name) < 0)
+		return error_errno(error, errno, "cannot remove the release %.12s", id);
+	return 0;
 }
 
 int store_prune(
@@ -276,23 +330,38 @@ int store_prune(
 	size_t count;
 	int result = store_list(store, &ids, &count, error);
 	int removed = 0;
+	/* Thousands of both are possible. */
+	cleanup_free const char **sorted = calloc(keep_count + 1, sizeof *sorted);
+	if (sorted == NULL)
+		return error_errno(error, ENOMEM, "cannot remove releases");
+	if (keep_count > 0) {
+		memcpy(sorted, keep, keep_count * sizeof *sorted);
+		qsort(sorted, keep_count, sizeof *sorted, compare_names);
+	}
 	for (size_t i = 0; result == 0 && i < count; i++) {
-		if (is_kept(ids[i], keep, keep_count))
+		if (is_kept(ids[i], sorted, keep_count))
 			continue;
-		/* Out of sight in one step; what kill -9 leaves of it in staging is
-		 * removed at the next start. */
-		char name[NAME_MAX];
-		snprintf(name, sizeof name, "prune-%s", ids[i]);
-		(void)tree_remove(store->staging, name);
-		if (renameat(store->releases, ids[i], store->staging, name) < 0)
-			return error_errno(error, errno, "cannot remove the release %.12s", ids[i]);
-		result = tree_remove(store->staging, name);
-		if (result < 0)
-			return error_errno(
-				error, result, "cannot remove the release %.12s", ids[i]);
-		removed++;
+		result = take_aside(store, ids[i], error);
+		removed += result == 0;
 	}
 	if (result == 0 && removed > 0 && fsync(store->releases) < 0)
 		return error_errno(error, errno, "cannot make the removal of releases durable");
 	return result < 0 ? result : removed;
+}
+
+int store_sweep(struct store *store, struct error *error)
+{
+	int own = open_folder(store->staging, ".");
+	cleanup_closedir DIR *dir = own < 0 ? NULL : fdopendir(own);
+	if (!dir)
+		return error_errno(error, errno, "cannot read the staging folder");
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		if (strncmp(entry->d_name, PRUNED_PREFIX, sizeof PRUNED_PREFIX - 1) != 0)
+			continue;
+		int result = tree_remove(store->staging, entry->d_name);
+		if (result < 0)
+			return error_errno(
+				error, result, "cannot remove staging/%s", entry->d_name);
+	}
+	return objects_sweep(store->objects, error);
 }

@@ -1,14 +1,15 @@
 /* The releases on disk, below the state folder of the daemon:
  *
  *   STATE/releases/<id>/   the files of one release, mode 0444, folders 0555
+ *   STATE/objects/<sha256> the same files by their content, as hard links: deploy/objects.h
  *   STATE/staging/<name>/  a release in the making; thrown away at the next start
  *   STATE/lock             held (fcntl) by the one daemon that uses the folder
  *
  * The id of a release is the SHA-256 of its canonical listing (each path with its size
- * and the SHA-256 of its content), so the same files are the same release, stored once.
- * A release appears under its id by one rename after all of it is on the disk, and
- * disappears by one rename too: kill -9 or a power cut at any moment leaves either the
- * whole release or none. Nothing here is for several threads. */
+ * and the SHA-256 of its content), so the same files are the same release, stored once; and what
+ * releases have in common is stored once, too. A release appears under its id by one rename after
+ * all of it is on the disk, and disappears by one rename too: kill -9 or a power cut at any moment
+ * leaves either the whole release or none. Nothing here is for several threads. */
 #pragma once
 
 #include "common/error.h"
@@ -49,8 +50,9 @@ int store_let_pass(struct store *store, struct error *error);
 int store_stage(struct store *store, struct store_staging *ret_staging, struct error *error);
 /* Hashes what is in STAGING, makes it read-only and durable, and gives it its id. If a
  * release of this id exists already, that one stays. On success STAGING is closed and
- * emptied; on failure it is as it was, to be discarded. Refuses anything that is
- * not a regular file or a folder. Blocks on the disk. */
+ * emptied; on failure it is as it was, to be discarded. A release of this id that the disk
+ * has damaged is replaced. Files that another release has already become the same files on
+ * the disk. Refuses anything that is not a regular file or a folder. Blocks on the disk. */
 int store_commit(struct store *store, struct store_staging *staging, char ret_id[STORE_ID_SIZE],
 	struct error *error);
 /* Removes STAGING and all in it; nothing to do when fd is -1. */
@@ -72,7 +74,14 @@ int store_verify(struct store *store, const char *id, struct error *error);
 /* The ids of all releases, sorted; one allocation, that the caller frees. */
 int store_list(struct store *store, char (**ret_ids)[STORE_ID_SIZE], size_t *ret_count,
 	struct error *error);
-/* Removes every release that is not among the COUNT ids of KEEP. Not to be called while
+/* Takes every release out of the store that is not among the COUNT ids of KEEP; the disk's
+ * space comes back with store_sweep, or at the next store_open. Not to be called while
  * an unpack is under way, whose release nobody keeps yet. A release whose files are
- * mounted somewhere stays usable there. Returns how many were removed. */
+ * mounted somewhere stays usable there until the sweep. Returns how many were removed. */
 int store_prune(struct store *store, const char *const *keep, size_t count, struct error *error);
+/* Gives back the space of what was pruned, and of files that no release has any more. Blocks
+ * on the disk; may run beside anything else. */
+int store_sweep(struct store *store, struct error *error);
+/* The same in a process of its own, a child of the caller, which dies with it: *RET_PIDFD is
+ * readable when it is to be waited for. */
+int store_sweep_fork(struct store *store, int *ret_pidfd, struct error *error);

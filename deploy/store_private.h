@@ -2,6 +2,6 @@
 #pragma once
 
 struct store {
-	int state, releases, staging; /* folders */
+	int state, releases, staging, objects; /* folders */
 	int lock;
 };

@@ -14,21 +14,11 @@
  * syncfs at the end is cheaper, though it waits for what others wrote too. */
 #define SYNC_EACH_MAX 8
 
-#define HASH_SIZE 32
 #define REMOVE_DEPTH_MAX 128
 
-struct tree_entry {
-	char *path;
-	bool folder;
-	uint64_t size;
-	unsigned char hash[HASH_SIZE];
-};
-
 struct walk {
-	struct tree_entry *entries;
-	size_t count, room, files;
-	uint64_t bytes;
-	bool seal;
+	struct tree *tree;
+	bool stat_only;
 	EVP_MD_CTX *digest;
 	char path[DEPLOY_PATH_MAX]; /* of what is being looked at */
 	struct error *error;
@@ -49,56 +39,58 @@ int tree_prepare(struct error *error)
 	return sha256() ? 0 : error_set(error, ENOTSUP, "OpenSSL has no SHA-256");
 }
 
-static void to_hex(const unsigned char *bytes, size_t count, char *target)
+void tree_hex(const unsigned char bytes[TREE_HASH_SIZE], char ret_text[TREE_HEX_SIZE])
 {
-	for (size_t i = 0; i < count; i++)
-		snprintf(target + 2 * i, 3, "%02x", bytes[i]);
+	static const char digits[] = "0123456789abcdef";
+	for (size_t i = 0; i < TREE_HASH_SIZE; i++) {
+		*ret_text++ = digits[bytes[i] >> 4];
+		*ret_text++ = digits[bytes[i] & 15];
+	}
+	*ret_text = '\0';
 }
+
+static int begin_hash(EVP_MD_CTX *digest, struct error *error)
+{
+	if (EVP_DigestInit_ex(digest, sha256(), NULL) != 1)
+		return error_set(error, EIO, "OpenSSL has no SHA-256");
+	return 0;
+}
+
+/* ---- the walk ---- */
 
 static struct tree_entry *walk_add(struct walk *walk)
 {
-	if (walk->count == DEPLOY_FILES_MAX) {
+	struct tree *tree = walk->tree;
+	if (tree->count == DEPLOY_FILES_MAX) {
 		error_set(walk->error, EFBIG, "more than %d files and folders", DEPLOY_FILES_MAX);
 		return NULL;
 	}
-	if (walk->count == walk->room) {
-		size_t room = walk->room ? walk->room * 2 : 64;
+	if (tree->count == tree->room) {
+		size_t room = tree->room ? tree->room * 2 : 64;
 		struct tree_entry *larger =
-			reallocarray(walk->entries, room, sizeof *walk->entries);
+			reallocarray(tree->entries, room, sizeof *tree->entries);
 		if (!larger) {
 			error_errno(walk->error, ENOMEM, "cannot list the release");
 			return NULL;
 		}
-		walk->entries = larger;
-		walk->room = room;
+		tree->entries = larger;
+		tree->room = room;
 	}
-	struct tree_entry *entry = &walk->entries[walk->count];
+	struct tree_entry *entry = &tree->entries[tree->count];
 	*entry = (struct tree_entry){.path = strdup(walk->path)};
 	if (!entry->path) {
 		error_errno(walk->error, ENOMEM, "cannot list the release");
 		return NULL;
 	}
-	walk->count++;
+	tree->count++;
 	return entry;
 }
 
-static int seal(struct walk *walk, int fd, mode_t mode)
-{
-	if (!walk->seal)
-		return 0;
-	if (fchmod(fd, mode) < 0)
-		return error_errno(walk->error, errno, "cannot make %s read-only", walk->path);
-	if (walk->count <= SYNC_EACH_MAX && fsync(fd) < 0)
-		return error_errno(walk->error, errno, "cannot make %s durable", walk->path);
-	return 0;
-}
-
-static int hash_file(struct walk *walk, int fd, struct tree_entry *entry)
+static int hash_content(struct walk *walk, int fd, struct tree_entry *entry)
 {
 	unsigned char buffer[65536];
-	if (EVP_DigestInit_ex(walk->digest, sha256(), NULL) != 1)
-		return error_set(walk->error, EIO, "OpenSSL has no SHA-256");
-	for (;;) {
+	int result = begin_hash(walk->digest, walk->error);
+	while (result == 0) {
 		ssize_t got = read(fd, buffer, sizeof buffer);
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -107,18 +99,56 @@ static int hash_file(struct walk *walk, int fd, struct tree_entry *entry)
 		if (got == 0)
 			break;
 		entry->size += (uint64_t)got;
-		walk->bytes += (uint64_t)got;
-		if (walk->bytes > DEPLOY_BYTES_MAX)
+		walk->tree->bytes += (uint64_t)got;
+		if (walk->tree->bytes > DEPLOY_BYTES_MAX)
 			return error_set(
 				walk->error, EFBIG, "more than %llu MiB", DEPLOY_BYTES_MAX >> 20);
 		EVP_DigestUpdate(walk->digest, buffer, (size_t)got);
 	}
 	EVP_DigestFinal_ex(walk->digest, entry->hash, NULL);
-	walk->files++;
-	return 0;
+	return result;
+}
+
+static int hash_status(struct walk *walk, const struct stat *status, struct tree_entry *entry)
+{
+	const uint64_t numbers[] = {
+		status->st_dev,
+		status->st_ino,
+		status->st_mode,
+		(uint64_t)status->st_size,
+		(uint64_t)status->st_mtim.tv_sec,
+		(uint64_t)status->st_mtim.tv_nsec,
+		(uint64_t)status->st_ctim.tv_sec,
+		(uint64_t)status->st_ctim.tv_nsec,
+	};
+	int result = begin_hash(walk->digest, walk->error);
+	EVP_DigestUpdate(walk->digest, numbers, sizeof numbers);
+	EVP_DigestFinal_ex(walk->digest, entry->hash, NULL);
+	return result;
 }
 
 static int walk_folder(struct walk *walk, int dir_fd, size_t length, int depth);
+
+/* Opens NAME; for its status alone, or to read it. */
+static int open_entry(struct walk *walk, int dir_fd, const char *name, struct stat *ret_status)
+{
+	/* O_NONBLOCK: a FIFO must not hold us up. */
+	const int flags = walk->stat_only ? O_PATH : O_RDONLY | O_NONBLOCK | O_NOCTTY;
+	int fd = openat(dir_fd, name, flags | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ELOOP)
+		return error_set(walk->error, EINVAL, "%s is a symbolic link", walk->path);
+	if (fd < 0 || fstat(fd, ret_status) < 0) {
+		int code = errno;
+		close_fd(&fd);
+		return error_errno(walk->error, code, "cannot open %s", walk->path);
+	}
+	if (!S_ISREG(ret_status->st_mode) && !S_ISDIR(ret_status->st_mode)) {
+		close_fd(&fd);
+		return error_set(
+			walk->error, EINVAL, "%s is neither a file nor a folder", walk->path);
+	}
+	return fd;
+}
 
 static int walk_entry(struct walk *walk, int dir_fd, const char *name, size_t length, int depth)
 {
@@ -130,29 +160,23 @@ static int walk_entry(struct walk *walk, int dir_fd, const char *name, size_t le
 	int result = deploy_path_check(walk->path, length + (size_t)size, walk->error);
 	if (result < 0)
 		return result;
-
-	/* O_NONBLOCK: a FIFO must not hold us up. */
-	cleanup_close int fd =
-		openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0 && errno == ELOOP)
-		return error_set(walk->error, EINVAL, "%s is a symbolic link", walk->path);
 	struct stat status;
-	if (fd < 0 || fstat(fd, &status) < 0)
-		return error_errno(walk->error, errno, "cannot open %s", walk->path);
-	if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
-		return error_set(
-			walk->error, EINVAL, "%s is neither a file nor a folder", walk->path);
+	cleanup_close int fd = open_entry(walk, dir_fd, name, &status);
+	if (fd < 0)
+		return fd;
 	struct tree_entry *entry = walk_add(walk);
 	if (!entry)
 		return -walk->error->code;
+	if (walk->stat_only)
+		result = hash_status(walk, &status, entry);
+	if (result < 0)
+		return result;
 	if (S_ISDIR(status.st_mode)) {
 		entry->folder = true;
-		result = walk_folder(walk, fd, length + (size_t)size, depth + 1);
-		walk->path[length + (size_t)size] = '\0';
-		return result < 0 ? result : seal(walk, fd, 0555);
+		return walk_folder(walk, fd, length + (size_t)size, depth + 1);
 	}
-	result = hash_file(walk, fd, entry);
-	return result < 0 ? result : seal(walk, fd, 0444);
+	walk->tree->files++;
+	return walk->stat_only ? 0 : hash_content(walk, fd, entry);
 }
 
 static int walk_folder(struct walk *walk, int dir_fd, size_t length, int depth)
@@ -178,6 +202,7 @@ static int walk_folder(struct walk *walk, int dir_fd, size_t length, int depth)
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		int result = walk_entry(walk, dir_fd, entry->d_name, length, depth);
+		walk->path[length] = '\0';
 		if (result < 0)
 			return result;
 	}
@@ -188,51 +213,130 @@ static int compare_entries(const void *a, const void *b)
 	return strcmp(((const struct tree_entry *)a)->path, ((const struct tree_entry *)b)->path);
 }
 
-/* The canonical listing, hashed line by line. */
-static int hash_listing(struct walk *walk, char ret_id[STORE_ID_SIZE])
-{
-	unsigned char hash[HASH_SIZE];
-	qsort(walk->entries, walk->count, sizeof *walk->entries, compare_entries);
-	if (EVP_DigestInit_ex(walk->digest, sha256(), NULL) != 1)
-		return error_set(walk->error, EIO, "OpenSSL has no SHA-256");
-	for (size_t i = 0; i < walk->count; i++) {
-		const struct tree_entry *entry = &walk->entries[i];
-		char hex[2 * HASH_SIZE + 1], line[DEPLOY_PATH_MAX + 128];
-		to_hex(entry->hash, HASH_SIZE, hex);
-		int length = entry->folder ? snprintf(line, sizeof line, "d %s\n", entry->path)
-					   : snprintf(line, sizeof line, "f %" PRIu64 " %s %s\n",
-						     entry->size, hex, entry->path);
-		EVP_DigestUpdate(walk->digest, line, (size_t)length);
-	}
-	EVP_DigestFinal_ex(walk->digest, hash, NULL);
-	to_hex(hash, HASH_SIZE, ret_id);
-	return 0;
-}
-
-int tree_hash(int dir_fd, bool seal_it, char ret_id[STORE_ID_SIZE], struct error *error)
+static int read_tree(int dir_fd, bool stat_only, struct tree *ret_tree, struct error *error)
 {
 	struct error local = {0};
-	struct walk walk = {.seal = seal_it, .error = &local};
+	struct tree tree = {0};
+	struct walk walk = {.tree = &tree, .stat_only = stat_only, .error = &local};
 	walk.digest = EVP_MD_CTX_new();
 	int result = walk.digest ? walk_folder(&walk, dir_fd, 0, 0)
 				 : error_errno(&local, ENOMEM, "cannot hash");
-	if (result == 0 && walk.files == 0)
-		result = error_set(&local, EINVAL, "the release holds no file");
-	walk.path[0] = '\0';
-	if (result == 0)
-		result = seal(&walk, dir_fd, 0555);
-	if (result == 0 && seal_it && walk.count > SYNC_EACH_MAX && syncfs(dir_fd) < 0)
-		result = error_errno(&local, errno, "cannot make the release durable");
-	if (result == 0)
-		result = hash_listing(&walk, ret_id);
-	for (size_t i = 0; i < walk.count; i++)
-		free(walk.entries[i].path);
-	free(walk.entries);
 	EVP_MD_CTX_free(walk.digest);
-	if (result < 0 && error)
-		*error = local;
+	if (result == 0 && tree.files == 0)
+		result = error_set(&local, EINVAL, "the release holds no file");
+	if (result < 0) {
+		tree_clear(&tree);
+		if (error)
+			*error = local;
+		return result;
+	}
+	qsort(tree.entries, tree.count, sizeof *tree.entries, compare_entries);
+	*ret_tree = tree;
+	return 0;
+}
+
+int tree_read(int dir_fd, struct tree *ret_tree, struct error *error)
+{
+	return read_tree(dir_fd, false, ret_tree, error);
+}
+
+void tree_clear(struct tree *tree)
+{
+	for (size_t i = 0; i < tree->count; i++)
+		free(tree->entries[i].path);
+	free(tree->entries);
+	*tree = (struct tree){0};
+}
+
+/* ---- hashes of all of it ---- */
+
+/* The canonical listing, hashed line by line. */
+static int hash_listing(
+	const struct tree *tree, unsigned char ret_hash[TREE_HASH_SIZE], struct error *error)
+{
+	EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	int result = digest ? begin_hash(digest, error) : error_errno(error, ENOMEM, "cannot hash");
+	for (size_t i = 0; result == 0 && i < tree->count; i++) {
+		const struct tree_entry *entry = &tree->entries[i];
+		char hex[TREE_HEX_SIZE], line[DEPLOY_PATH_MAX + 128];
+		tree_hex(entry->hash, hex);
+		int length = entry->folder ? snprintf(line, sizeof line, "d %s\n", entry->path)
+					   : snprintf(line, sizeof line, "f %" PRIu64 " %s %s\n",
+						     entry->size, hex, entry->path);
+		EVP_DigestUpdate(digest, line, (size_t)length);
+	}
+	if (result == 0)
+		EVP_DigestFinal_ex(digest, ret_hash, NULL);
+	EVP_MD_CTX_free(digest);
 	return result;
 }
+
+int tree_id(const struct tree *tree, char ret_id[STORE_ID_SIZE], struct error *error)
+{
+	unsigned char hash[TREE_HASH_SIZE];
+	int result = hash_listing(tree, hash, error);
+	if (result == 0)
+		tree_hex(hash, ret_id);
+	return result;
+}
+
+int tree_hash(int dir_fd, char ret_id[STORE_ID_SIZE], struct error *error)
+{
+	struct tree tree = {0};
+	int result = tree_read(dir_fd, &tree, error);
+	if (result == 0)
+		result = tree_id(&tree, ret_id, error);
+	tree_clear(&tree);
+	return result;
+}
+
+int tree_fingerprint(int dir_fd, unsigned char ret_print[TREE_HASH_SIZE], struct error *error)
+{
+	struct tree tree = {0};
+	int result = read_tree(dir_fd, true, &tree, error);
+	/* A folder counts as what its status is, like a file. */
+	for (size_t i = 0; i < tree.count; i++)
+		tree.entries[i].folder = false;
+	if (result == 0)
+		result = hash_listing(&tree, ret_print, error);
+	tree_clear(&tree);
+	return result;
+}
+
+/* ---- sealing ---- */
+
+static int seal(
+	int dir_fd, const struct tree *tree, const struct tree_entry *entry, struct error *error)
+{
+	const char *path = entry ? entry->path : ".";
+	const mode_t mode = !entry || entry->folder ? 0555 : 0444;
+	struct stat status;
+	cleanup_close int fd = openat(dir_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return error_errno(error, errno, "cannot open %s", path);
+	/* A file that other releases share has its mode: setting it would change its ctime. */
+	if ((status.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
+		return error_errno(error, errno, "cannot make %s read-only", path);
+	if (tree->count <= SYNC_EACH_MAX && fsync(fd) < 0)
+		return error_errno(error, errno, "cannot make %s durable", path);
+	return 0;
+}
+
+int tree_seal(int dir_fd, const struct tree *tree, struct error *error)
+{
+	int result = 0;
+	/* What is in a folder comes after it: from the end, so that a folder is sealed, and
+	 * synced, after its files. */
+	for (size_t i = tree->count; result == 0 && i > 0; i--)
+		result = seal(dir_fd, tree, &tree->entries[i - 1], error);
+	if (result == 0)
+		result = seal(dir_fd, tree, NULL, error);
+	if (result == 0 && tree->count > SYNC_EACH_MAX && syncfs(dir_fd) < 0)
+		return error_errno(error, errno, "cannot make the release durable");
+	return result;
+}
+
+/* ---- removing ---- */
 
 static int remove_level(int dir_fd, const char *name, int depth)
 {
@@ -241,8 +345,8 @@ static int remove_level(int dir_fd, const char *name, int depth)
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
 	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) /* another may be removing it, too: a sweep of an earlier daemon */
+		return errno == ENOENT ? 0 : -errno;
 	/* Sealed folders are 0555; root in a user namespace may be held to that. */
 	if (fchmod(fd, 0700) < 0 || depth > REMOVE_DEPTH_MAX) {
 		close(fd);

@@ -26,6 +26,7 @@ enum helper_fd {
 	HELPER_FD_LIFELINE = UNPACK_FD_LIFELINE,
 	HELPER_FD_STAGING_PARENT,
 	HELPER_FD_RELEASES,
+	HELPER_FD_OBJECTS,
 	HELPER_FD_END,
 };
 
@@ -140,6 +141,7 @@ static int finish_staging(
 		.state = -1,
 		.releases = HELPER_FD_RELEASES,
 		.staging = HELPER_FD_STAGING_PARENT,
+		.objects = HELPER_FD_OBJECTS,
 		.lock = -1,
 	};
 	struct store_staging staging = {.fd = HELPER_FD_STAGING};
@@ -149,7 +151,7 @@ static int finish_staging(
 
 /* The daemon's handlers and masks are not for the helper. A Ctrl-C at the terminal is
  * for the daemon, which decides what becomes of the helper. */
-static void reset_signals(void)
+void unpack_reset_signals(void)
 {
 	sigset_t none;
 	for (int number = 1; number < NSIG; number++)
@@ -164,7 +166,7 @@ static _Noreturn void run_helper(pid_t daemon, const struct unpack *unpack, cons
 {
 	struct unpack_report report = {0};
 	struct error error = {0};
-	reset_signals();
+	unpack_reset_signals();
 	int result = unpack_arrange_fds(fds, HELPER_FD_END - HELPER_FD_ARCHIVE, &error);
 	if (result < 0)
 		_exit(1); /* without its descriptors it cannot even say so */
@@ -210,7 +212,7 @@ static int fork_helper(
 		return error_errno(error, errno, "cannot make a pipe");
 	}
 	const int fds[] = {archive_fd, unpack->staging.fd, pair[1], lifeline[1], store->staging,
-		store->releases};
+		store->releases, store->objects};
 	pid_t self = getpid();
 	pid_t pid = fork();
 	if (pid == 0)

@@ -5,17 +5,16 @@
 #include "common/file.h"
 #include "deploy/limits.h"
 #include "deploy/unpack_private.h"
+#include "sandbox/filter.h"
+#include "sandbox/identity.h"
+#include "sandbox/landlock.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <linux/landlock.h>
-#include <seccomp.h>
 #include <signal.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #define UNPACK_MEMORY_MAX (1024ull * 1024 * 1024)
 #define UNPACK_CPU_SECONDS 60
@@ -112,62 +111,23 @@ static int step_root(struct error *error)
 
 static int step_capabilities(struct error *error)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
-	if (syscall(SYS_capset, &header, data) < 0)
-		return error_errno(error, errno, "cannot drop capabilities");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return error_errno(error, errno, "cannot set no_new_privs");
+	int result = identity_drop_capabilities(error);
+	if (result == 0)
+		result = identity_no_new_privileges(error);
 	/* Nor may another process of the same uid look into it. */
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
-		return error_errno(error, errno, "cannot become undumpable");
-	return 0;
-}
-
-static int landlock_restrict(int ruleset)
-{
-	struct landlock_path_beneath_attr rule = {
-		.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
-				  LANDLOCK_ACCESS_FS_MAKE_DIR,
-		.parent_fd = UNPACK_FD_STAGING,
-	};
-	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 ||
-		syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
-		return -errno;
-	return 0;
+	return result < 0 ? result : identity_not_dumpable(error);
 }
 
 /* Writing new files and folders below staging is the one thing left: no reading, no
  * links, no devices, no removal, anywhere. */
 static int step_landlock(struct error *error)
 {
-	/* The newest right of each version of the interface, version 1 first. */
-	static const uint64_t newest[] = {LANDLOCK_ACCESS_FS_MAKE_SYM, LANDLOCK_ACCESS_FS_REFER,
-		LANDLOCK_ACCESS_FS_TRUNCATE, LANDLOCK_ACCESS_FS_TRUNCATE,
-		LANDLOCK_ACCESS_FS_IOCTL_DEV};
-	long version =
-		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	if (version < 1)
-		return error_errno(
-			error, errno, "this kernel offers no Landlock (is it in the lsm= list?)");
-	size_t known =
-		(size_t)version > ARRAY_LENGTH(newest) ? ARRAY_LENGTH(newest) : (size_t)version;
-	struct landlock_ruleset_attr attributes = {
-		.handled_access_fs = 2 * newest[known - 1] - 1,
-	};
-	if (version >= 4)
-		attributes.handled_access_net =
-			LANDLOCK_ACCESS_NET_BIND_TCP | LANDLOCK_ACCESS_NET_CONNECT_TCP;
-	if (version >= 6)
-		attributes.scoped = LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL;
-	cleanup_close int ruleset =
-		(int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+	cleanup_close int ruleset = landlock_open(LANDLOCK_NET_EVERYTHING, error);
 	if (ruleset < 0)
-		return error_errno(error, errno, "cannot make a Landlock ruleset");
-	int result = landlock_restrict(ruleset);
-	if (result < 0)
-		return error_errno(error, result, "cannot enter a Landlock ruleset");
-	return 0;
+		return ruleset;
+	int result = landlock_allow(ruleset, UNPACK_FD_STAGING,
+		LANDLOCK_FS_WRITE_FILE | LANDLOCK_FS_MAKE_REG | LANDLOCK_FS_MAKE_DIR, error);
+	return result < 0 ? result : landlock_restrict(ruleset, error);
 }
 
 /* Last, since it forbids all of the steps above. What is left is what reading an
@@ -207,25 +167,18 @@ static int step_seccomp(struct error *error)
 		SCMP_SYS(prlimit64),
 #endif
 	};
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	if (!filter)
-		return error_errno(error, ENOMEM, "cannot make a seccomp filter");
-	int result = 0;
-	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(allowed); i++)
-		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	static const int by_parts[] = {SCMP_SYS(openat), SCMP_SYS(fcntl)};
-	for (size_t i = 0; result == 0 && !file_has_openat2() && i < ARRAY_LENGTH(by_parts); i++)
-		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, by_parts[i], 0);
 	/* Memory, but never code. */
+	static const struct filter_rule memory[] = {{SCMP_SYS(mmap), 1, {WITHOUT(2, PROT_EXEC)}}};
+	scmp_filter_ctx filter = filter_new(SCMP_ACT_KILL_PROCESS, SCMP_ACT_KILL, error);
+	if (!filter)
+		return -ENOMEM;
+	int result = filter_allow(filter, allowed, ARRAY_LENGTH(allowed), error);
+	if (result == 0 && !file_has_openat2())
+		result = filter_allow(filter, by_parts, ARRAY_LENGTH(by_parts), error);
 	if (result == 0)
-		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			SCMP_A2_32(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0));
-	if (result == 0)
-		result = seccomp_load(filter);
-	seccomp_release(filter);
-	if (result < 0)
-		return error_errno(error, result, "cannot load the seccomp filter");
-	return 0;
+		result = filter_add(filter, memory, ARRAY_LENGTH(memory), error);
+	return filter_load(filter, result, error);
 }
 
 int unpack_confine(pid_t parent, struct error *error)

@@ -45,3 +45,6 @@ int unpack_arrange_fds(const int *fds, size_t count, struct error *error);
 
 /* To die with PARENT, the process's parent. */
 int unpack_die_with(pid_t parent, struct error *error);
+
+/* Of a child of the daemon: the daemon's signal handlers and masks are not for it. */
+void unpack_reset_signals(void);

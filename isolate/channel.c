@@ -16,6 +16,16 @@ enum { FDS_MAX = 4, KEPT_MAX = 1024, STATE_STARTED = 1 };
 #define TEXT_MOST(type) (sizeof(type) + MESSAGE_TEXT_MAX + 1)
 
 static const struct message_rule rules[] = {
+	{MESSAGE_HANDOVER, STATE_STARTED, sizeof(struct message_header),
+		sizeof(struct message_header), 1, 1},
+	{MESSAGE_SITES, STATE_STARTED, sizeof(struct message_header) + sizeof(uint32_t),
+		MESSAGE_LENGTH_MAX, 0, 0},
+	{MESSAGE_ACCEPT, STATE_STARTED, sizeof(struct message_accept),
+		sizeof(struct message_accept), 0, 0},
+	{MESSAGE_PROBE, STATE_STARTED, sizeof(struct message_probe),
+		sizeof(struct message_probe) + PROBE_PATH_MAX + 1, 0, 0},
+	{MESSAGE_SCHEDULED, STATE_STARTED, sizeof(struct message_scheduled),
+		sizeof(struct message_scheduled) + SCHEDULE_CRON_MAX + 1, 0, 0},
 	{MESSAGE_DRAIN, STATE_STARTED, sizeof(struct message_drain), sizeof(struct message_drain),
 		0, 0},
 	{MESSAGE_DROPPED, STATE_STARTED, sizeof(struct message_header) + 2, MESSAGE_DROP_MAX, 0, 0},

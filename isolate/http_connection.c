@@ -1,10 +1,13 @@
 #include "isolate/http_connection.h"
 
 #include "isolate/http_exchange.h"
+#include "isolate/http_sites.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 struct http_server http_server;
 
@@ -47,7 +50,8 @@ bool http_connection_may_end(const struct http_connection *connection)
 	int waiting = 0;
 	if (!http_connection_idle(connection))
 		return false;
-	if (connection->started_ms == 0 && now_ms() - connection->since_ms < HTTP_FRESH_MS)
+	if (now_ms() - connection->since_ms <
+		(connection->started_ms == 0 ? HTTP_FRESH_MS : HTTP_QUIET_MS))
 		return false;
 	return uv_fileno(&connection->uv.handle, &fd) < 0 || ioctl(fd, FIONREAD, &waiting) < 0 ||
 	       waiting == 0;
@@ -68,7 +72,8 @@ static unsigned on_head(struct http_parser *parser);
 static unsigned on_body(struct http_parser *parser, const char *data, size_t length);
 static const struct http_parser_callbacks parser_callbacks = {on_head, on_body};
 
-struct http_connection *http_connection_new(void)
+/* In its first state, or NULL when there is no memory or no slot. */
+static struct http_connection *new_connection(void)
 {
 	struct http_server *server = &http_server;
 	if (server->pooled)
@@ -83,7 +88,7 @@ struct http_connection *http_connection_new(void)
 	return connection;
 }
 
-void http_connection_drop(struct http_connection *connection)
+static void drop(struct http_connection *connection)
 {
 	uint32_t slot = connection->slot, generation = connection->generation;
 	http_parser_clear(&connection->parser);
@@ -113,7 +118,7 @@ static void on_closed(uv_handle_t *handle)
 	struct http_connection *connection = handle->data;
 	connection->closed = true;
 	if (!connection->dirty)
-		http_connection_drop(connection);
+		drop(connection);
 	http_server_closed();
 }
 
@@ -130,7 +135,7 @@ static void close_now(struct http_connection *connection)
 	else
 		http_server.connections = connection->next;
 	http_server.open--;
-	runtime.stats->connections = http_server.open;
+	runtime.stats->connections--;
 	/* A body that only closing ends must not look complete. */
 	if (!connection->broken || !connection->is_tcp ||
 		connection->framing != HTTP_FRAMING_CLOSE ||
@@ -282,6 +287,10 @@ static unsigned on_head(struct http_parser *parser)
 	connection->keep_alive = parser->keep_alive && !http_server.draining;
 	connection->head_request = parser->method == HTTP_HEAD;
 	connection->continue_due = parser->expect_continue;
+	/* Of a shared port: another tenant may have what this request is for. */
+	if (connection->listener == HTTP_NO_LISTENER &&
+		!http_sites_allow(parser->head, parser->url_length))
+		return 421;
 	if (http_server.body_bytes && parser->content_length > http_server.body_bytes)
 		return 413;
 	return 0;
@@ -571,7 +580,7 @@ void http_connections_run_dirty(void)
 			struct http_connection *next = connection->next_dirty;
 			connection->dirty = false;
 			if (connection->closed)
-				http_connection_drop(connection);
+				drop(connection);
 			else if (!connection->closing)
 				run_dirty(connection);
 			connection = next;
@@ -641,10 +650,9 @@ void http_connections_sweep(void)
 
 /* ---- opening ---- */
 
-void http_connection_open(struct http_connection *connection)
+static void begin(struct http_connection *connection)
 {
 	connection->closing = false;
-	connection->uv.handle.data = connection;
 	connection->since_ms = now_ms();
 	http_parser_init(&connection->parser, &parser_callbacks);
 	connection->next = http_server.connections;
@@ -653,8 +661,43 @@ void http_connection_open(struct http_connection *connection)
 		connection->next->previous = connection;
 	http_server.connections = connection;
 	http_server.open++;
-	runtime.stats->connections = http_server.open;
+	runtime.stats->connections++;
 	start_reading(connection);
 	if (connection->broken)
 		http_connection_mark(connection);
+}
+
+static void on_unused(uv_handle_t *handle)
+{
+	drop(handle->data);
+}
+
+int http_connection_open(int fd, bool is_tcp, int listener, unsigned flags)
+{
+	int result;
+	struct http_connection *connection = flags & HANDOVER_TLS ? NULL : new_connection();
+	if (!connection) {
+		close(fd);
+		return flags & HANDOVER_TLS ? -EPROTONOSUPPORT : -ENOMEM;
+	}
+	connection->is_tcp = is_tcp;
+	connection->listener = listener < 0 ? HTTP_NO_LISTENER : (uint8_t)listener;
+	if (is_tcp) {
+		uv_tcp_init(http_server.loop, &connection->uv.tcp);
+		result = uv_tcp_open(&connection->uv.tcp, fd);
+	} else {
+		uv_pipe_init(http_server.loop, &connection->uv.pipe, 0);
+		result = uv_pipe_open(&connection->uv.pipe, fd);
+	}
+	connection->uv.handle.data = connection;
+	if (result < 0) {
+		close(fd);
+		uv_close(&connection->uv.handle, on_unused);
+		return result;
+	}
+	/* A response is one write: there is nothing for Nagle's algorithm to join. */
+	if (is_tcp)
+		uv_tcp_nodelay(&connection->uv.tcp, 1);
+	begin(connection);
+	return 0;
 }

@@ -37,6 +37,8 @@ enum http_abort {
 	HTTP_ABORT_DRAINED,   /* the worker ends */
 };
 
+#define HTTP_NO_LISTENER UINT8_MAX /* it came by another way: tenantd-ingress */
+
 struct http_connection {
 	union {
 		uv_handle_t handle;
@@ -75,7 +77,7 @@ struct http_connection {
 	uint8_t parsing; /* enum http_parsing */
 	uint8_t answering;
 	uint8_t framing;  /* of the response under way */
-	uint8_t listener; /* that accepted it */
+	uint8_t listener; /* that the client connected to, or HTTP_NO_LISTENER */
 	bool broken;      /* the program cannot finish the response: cut the connection */
 	bool is_tcp;
 	bool reading;
@@ -106,23 +108,23 @@ struct http_server {
 	uint32_t pooled, made;
 	uint32_t open, limit;
 	uint32_t active;     /* exchanges that JavaScript works on */
+	uint32_t tasks;      /* what else it works on: scheduled runs */
 	uint32_t concurrent; /* most of them; 0: no limit */
 	uint64_t body_bytes; /* 0: no limit */
 	uint32_t request_ms; /* 0: no limit */
 	uint32_t idle_ms;
-	uint64_t holds; /* promises of ctx.waitUntil */
+	uint64_t holds; /* promises of ctx.waitUntil, and other work that a drain waits for */
 	bool entered;   /* JavaScript ran: a tick is due */
 	bool draining;
+	bool full; /* no room; whoever comes waits in the kernel's queue, or in a channel */
 };
 
 extern struct http_server http_server;
 
-/* A connection in its first state, or NULL when there is no memory or no slot. The
- * caller inits uv.tcp or uv.pipe, accepts, and calls http_connection_open. */
-struct http_connection *http_connection_new(void);
-/* Gives back one that was never opened. */
-void http_connection_drop(struct http_connection *connection);
-void http_connection_open(struct http_connection *connection);
+/* Serves FD, a connected stream socket, which becomes the connection's in any case.
+ * LISTENER: the index of the one that the client connected to, or -1. FLAGS: bits of enum
+ * handover_flag. Returns 0 or a negative errno. */
+int http_connection_open(int fd, bool is_tcp, int listener, unsigned flags);
 
 /* The exchange that JavaScript calls SLOT and GENERATION, or NULL when it is over. */
 struct http_connection *http_connection_find(uint32_t slot, uint32_t generation);
@@ -134,7 +136,8 @@ void http_connection_resume(struct http_connection *connection);
 /* Nothing waits for this connection: it may be closed at any time. */
 bool http_connection_idle(const struct http_connection *connection);
 /* Idle, and closing it takes no request from anybody: nothing has arrived that was not
- * read, and it is not one that was opened just now for a first request. */
+ * read, and it was neither opened just now for a first request nor answered just now, so
+ * that the next may be on its way. */
 bool http_connection_may_end(const struct http_connection *connection);
 /* Closes now. If a program works on the exchange it is told REASON. */
 void http_connection_cut(struct http_connection *connection, enum http_abort reason);

@@ -51,14 +51,14 @@ static void begin(struct http_connection *connection)
 {
 	connection->answering = HTTP_ANSWER_WAITING;
 	connection->started_ms = uv_now(http_server.loop);
-	runtime.stats->requests_active = ++http_server.active;
+	runtime.stats->requests_active = ++http_server.active + http_server.tasks;
 }
 
 static void done(struct http_connection *connection)
 {
 	if (connection->answering == HTTP_ANSWER_WAITING ||
 		connection->answering == HTTP_ANSWER_STREAMING)
-		runtime.stats->requests_active = --http_server.active;
+		runtime.stats->requests_active = --http_server.active + http_server.tasks;
 	connection->answering = HTTP_ANSWER_DONE;
 	connection->since_ms = uv_now(http_server.loop);
 	connection->drain_wanted = false;
@@ -70,7 +70,9 @@ static void done(struct http_connection *connection)
 
 static void choose_end(struct http_connection *connection, struct http_answer *answer)
 {
-	if (http_server.draining)
+	/* Where others wait for room, the answer makes some, which takes no request from anybody.
+	 */
+	if (http_server.draining || http_server.full)
 		connection->keep_alive = false;
 	if (answer->status == 204 || answer->status == 304)
 		answer->framing = HTTP_FRAMING_NONE;
@@ -211,9 +213,19 @@ static engine_value *native_respond(struct engine *engine, struct engine_call *c
 	return NULL;
 }
 
+/* A body that may come or not, or that is too long to be read away, ends the connection: the
+ * head must say so. */
+static bool body_is_in_the_way(const struct http_connection *connection)
+{
+	const struct http_parser *parser = &connection->parser;
+	return connection->continue_due ||
+	       (parser->content_length > connection->body_total &&
+		       parser->content_length - connection->body_total > HTTP_DISCARD_BYTES);
+}
+
 void http_exchange_refuse(struct http_connection *connection, unsigned status, const char *fields)
 {
-	if (http_server.draining)
+	if (http_server.draining || http_server.full || body_is_in_the_way(connection))
 		connection->keep_alive = false;
 	if (!http_answer_plain(&connection->out, status, fields, connection->keep_alive,
 		    connection->parser.http10, connection->head_request))
@@ -443,7 +455,8 @@ static engine_value *native_hold(struct engine *engine, struct engine_call *call
 	(void)engine;
 	struct http_connection *connection = find(call);
 	int32_t change = engine_argument_int32(call, 2);
-	http_server.holds += (uint64_t)(int64_t)change;
+	if (change > 0 || http_server.holds > 0) /* what was cut off may still settle */
+		http_server.holds += (uint64_t)(int64_t)change;
 	if (connection && (change > 0 || connection->holds > 0)) {
 		connection->holds += (uint32_t)change;
 		if (connection->answering == HTTP_ANSWER_DONE)
@@ -525,7 +538,8 @@ static void give(struct http_connection *connection)
 	frame[FRAME_SLOT] = (int32_t)connection->slot;
 	frame[FRAME_GENERATION] = (int32_t)connection->generation;
 	frame[FRAME_META] = (int32_t)meta;
-	frame[FRAME_LISTENER] = connection->listener;
+	frame[FRAME_LISTENER] =
+		connection->listener == HTTP_NO_LISTENER ? -1 : (int32_t)connection->listener;
 	engine_value *head = engine_string_latin1(engine, parser->head, parser->head_length);
 	engine_value *result = NULL;
 	bool returned = call_hook(on_request, &head, 1, &result);
@@ -577,7 +591,7 @@ void http_exchange_abort(struct http_connection *connection, enum http_abort rea
 		return;
 	connection->generation++;
 	if (working) {
-		runtime.stats->requests_active = --http_server.active;
+		runtime.stats->requests_active = --http_server.active + http_server.tasks;
 		connection->answering = HTTP_ANSWER_DONE;
 	}
 	connection->body_wanted = connection->drain_wanted = false;

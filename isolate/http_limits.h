@@ -16,8 +16,9 @@
  *   more than `concurrent` requests  503 with Retry-After, without entering JavaScript
  *   keep-alive without a request     closed silently
  *   reader too slow                  the connection is cut
- *   too many connections             the longest idle one is closed; if none is idle,
- *                                    new ones wait in the kernel's queue */
+ *   too many connections             the longest idle one is closed; if none is idle, answers
+ *                                    carry `Connection: close`, and new ones wait in the
+ *                                    kernel's queue */
 #pragma once
 
 #define HTTP_TARGET_BYTES 8192          /* request target */
@@ -38,6 +39,10 @@
 #define HTTP_BODY_MS 30000  /* without a byte of the body */
 #define HTTP_WRITE_MS 30000 /* without a byte taken by the reader */
 #define HTTP_IDLE_MS 60000  /* keep-alive, when idle_ms is 0 */
-#define HTTP_FRESH_MS 1000  /* draining: how long a new connection may take to its first request */
-#define HTTP_LINGER_MS 2000 /* for the peer to read a last response and to close */
-#define HTTP_SWEEP_MS 1000  /* how often deadlines are looked at */
+/* Draining, or out of room: how long a new connection may take to its first request, and one that
+ * was just answered to its next, which may be on its way. */
+#define HTTP_FRESH_MS 1000
+#define HTTP_QUIET_MS 500
+#define HTTP_LINGER_MS 2000    /* for the peer to read a last response and to close */
+#define HTTP_SWEEP_MS 1000     /* how often deadlines are looked at */
+#define HTTP_HASTY_SWEEP_MS 50 /* where somebody waits for room, or for the end */

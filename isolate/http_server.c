@@ -1,6 +1,7 @@
 #include "isolate/http_server.h"
 
 #include "common/cleanup.h"
+#include "isolate/handover.h"
 #include "isolate/http_exchange.h"
 #include "isolate/native_net.h"
 #include "isolate/natives.h"
@@ -8,27 +9,32 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 struct listener {
-	union {
-		uv_handle_t handle;
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	} uv;
+	uv_poll_t poll;
+	int fd;
 	bool is_tcp;
-	bool open;
-	bool held; /* a connection waits in libuv until there is room */
+	bool open;    /* it is for us to accept on */
+	bool polling; /* and we do */
 };
 
 static struct listener listeners[WORKER_LISTENERS_MAX];
 static size_t listener_count;
 static uv_prepare_t before_wait;
 static uv_idle_t no_wait; /* active while connections wait for their turn */
-static uv_timer_t sweep, grace;
+static uv_timer_t sweep, cut;
+static bool refused; /* by ACCEPT: connections come by handover, or not at all */
 static bool drained;
+static void (*when_drained)(void);
 
 /* ---- the clock ---- */
+
+/* Whoever waits for a connection to be quiet waits for less than a second. */
+static uint64_t sweep_every(void)
+{
+	return http_server.draining || http_server.full ? HTTP_HASTY_SWEEP_MS : HTTP_SWEEP_MS;
+}
 
 static void on_sweep(uv_timer_t *timer)
 {
@@ -36,20 +42,28 @@ static void on_sweep(uv_timer_t *timer)
 	if (http_server.open == 0)
 		uv_timer_stop(timer);
 	http_connections_sweep();
+	/* One that was answered just now may be idle long enough by now; and descriptors that ran
+	 * out may have been the program's own, which nobody tells of. */
+	if (http_server.full)
+		http_server_closed();
+	else if (uv_is_active((uv_handle_t *)timer))
+		uv_timer_set_repeat(timer, sweep_every());
 }
 
 /* One timer for all deadlines, only while there are connections. */
 static void start_sweep(void)
 {
-	if (uv_is_active((uv_handle_t *)&sweep))
+	const uint64_t every = sweep_every();
+	if (uv_is_active((uv_handle_t *)&sweep) && uv_timer_get_repeat(&sweep) <= every)
 		return;
 	http_date_refresh();
-	uv_timer_start(&sweep, on_sweep, HTTP_SWEEP_MS, HTTP_SWEEP_MS);
+	uv_timer_start(&sweep, on_sweep, every, every);
 }
 
 /* ---- accepting ---- */
 
-/* Makes room by closing the connection that has been idle longest. */
+/* Makes room by closing the connection that has been idle longest; none whose next request
+ * may be on its way. */
 static bool evict_idle(void)
 {
 	struct http_connection *oldest = NULL;
@@ -58,112 +72,112 @@ static bool evict_idle(void)
 		if (http_connection_idle(connection) &&
 			(!oldest || connection->since_ms < oldest->since_ms))
 			oldest = connection;
-	if (oldest)
-		http_connection_cut(oldest, HTTP_ABORT_DISCONNECTED);
-	return oldest;
+	if (!oldest || !http_connection_may_end(oldest))
+		return false;
+	http_connection_cut(oldest, HTTP_ABORT_DISCONNECTED);
+	return true;
 }
 
-static void on_unused(uv_handle_t *handle)
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+/* Polls exactly the listeners that connections are wanted from. Nothing is accepted that
+ * cannot be served: others of this tenant's workers may take it. */
+static void watch_listeners(void)
 {
-	http_connection_drop(handle->data);
+	const bool wanted = !refused && !http_server.full && !http_server.draining;
+	for (size_t i = 0; i < listener_count; i++) {
+		struct listener *listener = &listeners[i];
+		const bool poll = listener->open && wanted;
+		if (poll == listener->polling)
+			continue;
+		listener->polling = poll;
+		if (poll)
+			uv_poll_start(&listener->poll, UV_READABLE, on_connection);
+		else
+			uv_poll_stop(&listener->poll);
+	}
 }
 
-static void accept_one(struct listener *listener)
+static void wait_for_room(void)
 {
-	struct http_connection *connection = http_connection_new();
-	if (!connection) {
-		listener->held = true;
-		return;
-	}
-	connection->is_tcp = listener->is_tcp;
-	connection->listener = (uint8_t)(listener - listeners);
-	connection->uv.handle.data = connection;
-	if (listener->is_tcp)
-		uv_tcp_init(http_server.loop, &connection->uv.tcp);
-	else
-		uv_pipe_init(http_server.loop, &connection->uv.pipe, 0);
-	connection->uv.handle.data = connection;
-	listener->held = false;
-	if (uv_accept(&listener->uv.stream, &connection->uv.stream) < 0) {
-		uv_close(&connection->uv.handle, on_unused);
-		return;
-	}
-	/* A response is one write: there is nothing for Nagle's algorithm to join. */
-	if (listener->is_tcp)
-		uv_tcp_nodelay(&connection->uv.tcp, 1);
-	http_connection_open(connection);
+	http_server.full = true;
+	watch_listeners();
 	start_sweep();
 }
 
-static void on_connection(uv_stream_t *stream, int status)
+bool http_server_has_room(void)
 {
-	struct listener *listener = stream->data;
-	if (status < 0)
-		return;
-	if (http_server.open >= http_server.limit && !evict_idle()) {
-		/* Not accepted: libuv stops asking, and others of this tenant's
-		 * workers may take the next. */
-		listener->held = true;
-		return;
-	}
-	accept_one(listener);
+	/* The slots of connections that were closed in this turn come back in the next. */
+	const bool slots = http_server.pooled > 0 || http_server.made < HTTP_CONNECTIONS_MAX;
+	if (!http_server.full &&
+		(!slots || (http_server.open >= http_server.limit && !evict_idle())))
+		wait_for_room();
+	return !http_server.full;
 }
 
-static void accept_held(void)
+int http_server_serve(int fd, bool is_tcp, int listener, unsigned flags)
 {
-	for (size_t i = 0; i < listener_count; i++)
-		if (listeners[i].open && listeners[i].held &&
-			http_server.open < http_server.limit && !http_server.draining)
-			accept_one(&listeners[i]);
+	int result = http_connection_open(fd, is_tcp, listener, flags);
+	if (result == 0)
+		start_sweep();
+	return result;
 }
 
-static int open_listener(struct listener *listener, int fd, const char *name, struct error *error)
+/* One at a time: so several workers that share the listener share its connections. */
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+	struct listener *listener = poll->data;
+	(void)events;
+	if (status < 0 || !http_server_has_room())
+		return;
+	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		(void)http_server_serve(fd, listener->is_tcp, (int)(listener - listeners), 0);
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		wait_for_room(); /* It stays readable: asking on would be a busy loop. */
+}
+
+static int open_listener(struct listener *listener, const char *name, struct error *error)
 {
 	struct sockaddr_storage address;
 	socklen_t length = sizeof address;
-	if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+	if (getsockname(listener->fd, (struct sockaddr *)&address, &length) < 0)
 		return error_errno(error, errno, "cannot use the listener %s", name);
 	listener->is_tcp = address.ss_family != AF_UNIX;
-	int result;
-	if (listener->is_tcp) {
-		uv_tcp_init(http_server.loop, &listener->uv.tcp);
-		result = uv_tcp_open(&listener->uv.tcp, fd);
-	} else {
-		uv_pipe_init(http_server.loop, &listener->uv.pipe, 0);
-		result = uv_pipe_open(&listener->uv.pipe, fd);
-	}
-	listener->uv.handle.data = listener;
-	if (result == 0)
-		result = uv_listen(&listener->uv.stream, SOMAXCONN, on_connection);
+	int result = uv_poll_init(http_server.loop, &listener->poll, listener->fd);
 	if (result < 0)
 		return error_set(error, result, "cannot accept on the listener %s: %s", name,
 			uv_strerror(result));
+	listener->poll.data = listener;
 	listener->open = true;
 	return 0;
 }
 
-static void close_listener(struct listener *listener)
-{
-	if (!listener->open)
-		return;
-	listener->open = false;
-	uv_close(&listener->uv.handle, NULL);
-}
-
+/* The descriptor stays: a program that takes the listener over copies it. */
 void http_server_release(size_t index)
 {
-	if (index < listener_count)
-		close_listener(&listeners[index]);
+	struct listener *listener = &listeners[index];
+	if (index >= listener_count || !listener->open)
+		return;
+	listener->open = listener->polling = false;
+	uv_close((uv_handle_t *)&listener->poll, NULL);
+}
+
+void http_server_accept(bool on)
+{
+	refused = !on;
+	if (http_server.loop)
+		watch_listeners();
 }
 
 /* ---- life ---- */
 
 static void check_drained(void)
 {
-	if (!http_server.draining || drained || http_server.open || http_server.holds)
+	if (drained || http_server.open || http_server.holds || handover_channels())
 		return;
 	drained = true;
-	http_on_drained();
+	when_drained();
 }
 
 static void on_before_wait(uv_prepare_t *handle)
@@ -190,7 +204,11 @@ void http_server_dirty(bool more)
 
 void http_server_closed(void)
 {
-	accept_held();
+	if (!http_server.full)
+		return;
+	http_server.full = false;
+	watch_listeners();
+	handover_resume();
 }
 
 static void take_limits(const struct worker_start *start)
@@ -217,7 +235,7 @@ int http_server_start(const int *listener_fds, size_t count, struct error *error
 	uv_prepare_start(&before_wait, on_before_wait);
 	uv_idle_init(&runtime.loop, &no_wait);
 	uv_timer_init(&runtime.loop, &sweep);
-	uv_timer_init(&runtime.loop, &grace);
+	uv_timer_init(&runtime.loop, &cut);
 	uv_unref((uv_handle_t *)&before_wait);
 	uv_unref((uv_handle_t *)&sweep);
 	for (size_t i = 0; i < count; i++) {
@@ -225,18 +243,22 @@ int http_server_start(const int *listener_fds, size_t count, struct error *error
 					   ? runtime.start->listeners[i]
 					   : "(unnamed)";
 		int result = 0;
+		listeners[i].fd = listener_fds[i];
 		if (!net_listener_taken(i))
-			result = open_listener(&listeners[i], listener_fds[i], name, error);
+			result = open_listener(&listeners[i], name, error);
 		if (result < 0)
 			return result;
 		listener_count = i + 1;
 	}
+	watch_listeners();
+	handover_resume();
 	return 0;
 }
 
-static void on_grace(uv_timer_t *timer)
+static void on_cut(uv_timer_t *timer)
 {
 	(void)timer;
+	handover_close();
 	for (struct http_connection *next, *connection = http_server.connections; connection;
 		connection = next) {
 		next = connection->next;
@@ -246,24 +268,34 @@ static void on_grace(uv_timer_t *timer)
 	http_server.holds = 0;
 }
 
-void http_server_drain(uint32_t grace_ms)
+/* Closed, not shut down: other workers accept on the same sockets, and take what waits in
+ * their queues. */
+static void close_listeners(void)
+{
+	for (size_t i = 0; i < listener_count; i++) {
+		http_server_release(i);
+		close(listeners[i].fd);
+		listeners[i].fd = -1;
+	}
+	net_listeners_drain();
+}
+
+void http_server_drain(uint64_t cut_ms, void (*done)(void))
 {
 	if (http_server.draining)
 		return;
+	when_drained = done;
+	handover_drain();
 	http_server.draining = true;
-	/* Closed, not shut down: other workers accept on the same sockets. */
-	for (size_t i = 0; i < listener_count; i++)
-		close_listener(&listeners[i]);
-	net_listeners_drain();
+	close_listeners();
 	for (struct http_connection *next, *connection = http_server.connections; connection;
 		connection = next) {
 		next = connection->next;
 		if (http_connection_may_end(connection))
 			http_connection_cut(connection, HTTP_ABORT_DRAINED);
 	}
-	/* A little before the supervisor's own deadline, so that the end is orderly. */
-	uint32_t early = grace_ms / 10 < 250 ? grace_ms / 10 : 250;
-	uv_timer_start(&grace, on_grace, grace_ms - early, 0);
+	start_sweep(); /* from now on it looks more often */
+	uv_timer_start(&cut, on_cut, cut_ms, 0);
 }
 
 /* ---- the module ---- */

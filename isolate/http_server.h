@@ -7,22 +7,31 @@
 
 #include "common/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Accepts on COUNT listening sockets (TCP or unix; they are shared with other workers
- * and stay the caller's until the server drains, which closes them). Limits come from
- * runtime.start. Returns 0 or a negative errno. */
+/* Accepts on COUNT listening sockets (TCP or unix; they are shared with other workers, and
+ * the server's from now on: it closes them when it drains). Limits come from runtime.start.
+ * Returns 0 or a negative errno. */
 int http_server_start(const int *listener_fds, size_t count, struct error *error);
 
 /* Somebody else accepts on listener INDEX from now on: the server does not, whether it
  * has started or not. What it has accepted it answers. */
 void http_server_release(size_t index);
 
-/* Stops: closes the listeners and every idle connection, finishes the requests under
- * way with `Connection: close`, waits for the promises given to ctx.waitUntil, at most
- * GRACE_MS; then calls http_on_drained, from the loop. */
-void http_server_drain(uint32_t grace_ms);
+/* Whether connections are taken from the listeners; at first they are. Connections under
+ * way go on, and others may come by handover. */
+void http_server_accept(bool on);
 
-/* The caller of http_server_drain defines it. */
-void http_on_drained(void);
+/* Whether one connection more can be served, if need be for the one that has been idle
+ * longest. If not, handover_resume is called when it can. */
+bool http_server_has_room(void);
+/* As http_connection_open: how every connection begins. */
+int http_server_serve(int fd, bool is_tcp, int listener, unsigned flags);
+
+/* Stops: closes the listeners and every idle connection, finishes the requests under
+ * way with `Connection: close`, serves what was handed over already, waits for the promises
+ * given to ctx.waitUntil; cuts off what is left after CUT_MS. Then it calls DONE, once, from
+ * the loop. */
+void http_server_drain(uint64_t cut_ms, void (*done)(void));

@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/file.h"
+#include "isolate/source_map.h"
 
 #include <ada_c.h>
 #include <errno.h>
@@ -18,12 +19,12 @@ static engine_ref *builtin_module;
 /* The folder of the release as a URL, with a slash at its end. */
 static char root_url[3 * PATH_MAX];
 
-/* The path of a file: URL, percent escapes decoded; false when it holds an escaped
- * slash or NUL, which would name another file than it seems to. */
-static bool path_of_url(const char *url, char *path, size_t size)
+bool module_path(const char *url, char *path, size_t size)
 {
 	size_t out = 0;
 	const char *in = url + strlen("file://");
+	if (strncmp(url, "file:///", 8) != 0)
+		return false;
 	while (*in && *in != '?' && *in != '#') {
 		unsigned value = (unsigned char)*in++;
 		if (value == '%' && sscanf(in, "%2x", &value) == 1 && in[0] && in[1]) {
@@ -76,13 +77,14 @@ static engine_value *builtin_exports(const char *name)
  * with and without the prefix. */
 static bool load_builtin(const char *specifier, struct engine_module_source *source)
 {
-	const char *prefix = strncmp(specifier, "node:", 5) == 0 ? "" : "node:";
+	const bool whole =
+		strncmp(specifier, "node:", 5) == 0 || strncmp(specifier, "tenantd:", 8) == 0;
 	if (is_path(specifier) || strlen(specifier) > NAME_MAX)
 		return false;
 	source->exports = builtin_exports(specifier);
 	if (!source->exports)
 		return false;
-	if (asprintf(&source->url, "%s%s", prefix, specifier) < 0)
+	if (asprintf(&source->url, "%s%s", whole ? "" : "node:", specifier) < 0)
 		source->url = NULL;
 	return source->url != NULL;
 }
@@ -92,7 +94,7 @@ static bool load_builtin(const char *specifier, struct engine_module_source *sou
 static int refuse_bare(
 	const char *specifier, const char *referrer, const char **ret_code, struct error *error)
 {
-	if (strncmp(specifier, "node:", 5) == 0) {
+	if (strncmp(specifier, "node:", 5) == 0 || strncmp(specifier, "tenantd:", 8) == 0) {
 		*ret_code = "ERR_UNKNOWN_BUILTIN_MODULE";
 		return error_set(
 			error, ENOENT, "No such built-in module: %s%s", specifier, from(referrer));
@@ -192,7 +194,7 @@ static int load(void *arg, const char *specifier, const char *referrer, const ch
 		return 0;
 	}
 	int result = module_resolve(specifier, referrer, &url, &source.code, error);
-	if (result == 0 && !path_of_url(url, path, sizeof path)) {
+	if (result == 0 && !module_path(url, path, sizeof path)) {
 		source.code = "ERR_INVALID_MODULE_SPECIFIER";
 		result = error_set(error, EINVAL, "Invalid module specifier '%s'%s", specifier,
 			from(referrer));
@@ -201,6 +203,8 @@ static int load(void *arg, const char *specifier, const char *referrer, const ch
 		result = check_type(path, type, &source, error);
 	if (result == 0)
 		result = read_module(path, specifier, referrer, &source, error);
+	if (result == 0 && !source.json)
+		source_map_note(url, source.source, source.length);
 	if (result == 0)
 		source.url = take_pointer(url);
 	*ret_source = source;
@@ -212,7 +216,7 @@ static void set_meta(struct engine *engine, void *arg, const char *url, engine_v
 	(void)arg;
 	char path[PATH_MAX];
 	engine_set(engine, meta, "url", engine_string(engine, url));
-	if (!path_of_url(url, path, sizeof path))
+	if (!module_path(url, path, sizeof path))
 		return;
 	engine_set(engine, meta, "filename", engine_string(engine, path));
 	char *slash = strrchr(path, '/');

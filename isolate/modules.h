@@ -10,6 +10,10 @@ void modules_bind(void);
 /* Connects the engine's modules with the release. */
 void modules_init(void);
 
+/* The path of a file: URL, percent escapes decoded; false when it is none, or holds an
+ * escaped slash or NUL, which would name another file than it seems to. */
+bool module_path(const char *url, char *path, size_t size);
+
 /* Resolves SPECIFIER as written in REFERRER (a file: URL, "" for the entry) to the URL
  * of a file: relative (./ ../), absolute (/app/…) or a file: URL; percent escapes are
  * decoded, `..` is resolved. No file is looked at. Returns 0 with *ret_url malloc'ed, or

@@ -88,6 +88,20 @@ struct fs_operation {
 	void (*run)(struct fs_request *request);
 	enum fs_result result;
 	const char *key;
+	/* libuv's function, where RUN is one of several of the same shape */
+	union {
+		int (*fd)(uv_loop_t *, uv_fs_t *, uv_file, uv_fs_cb);
+		int (*transfer)(uv_loop_t *, uv_fs_t *, uv_file, const uv_buf_t *, unsigned,
+			int64_t, uv_fs_cb);
+		int (*path)(uv_loop_t *, uv_fs_t *, const char *, uv_fs_cb);
+		int (*path_number)(uv_loop_t *, uv_fs_t *, const char *, int, uv_fs_cb);
+		int (*path_owner)(
+			uv_loop_t *, uv_fs_t *, const char *, uv_uid_t, uv_gid_t, uv_fs_cb);
+		int (*path_times)(uv_loop_t *, uv_fs_t *, const char *, double, double, uv_fs_cb);
+		int (*paths)(uv_loop_t *, uv_fs_t *, const char *, const char *, uv_fs_cb);
+		int (*paths_number)(
+			uv_loop_t *, uv_fs_t *, const char *, const char *, int, uv_fs_cb);
+	} call;
 };
 
 /* native_fs_ops.c, native_fs_trees.c */

@@ -1,76 +1,28 @@
-#include "isolate/native_net.h"
+#include "isolate/native_net_private.h"
 
 #include "common/cleanup.h"
-#include "isolate/egress_client.h"
 #include "isolate/http_connection.h"
-#include "isolate/http_server.h"
 #include "isolate/natives.h"
-#include "isolate/permission.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #define READ_BYTES 65536
 #define KEEP_BYTES 49152 /* a read as long as that gives its buffer away; others are copied */
 #define SLICE_BYTES 65536
 #define VECTOR_MAX 16
 
-/* What the hook netEvent is told; isolate/js/node/net/handle.js has the same numbers. */
-enum net_event {
-	NET_CONNECT,    /* enum egress_refusal; of a refusal [errno, text] */
-	NET_READ,       /* bytes; undefined at the end; a negative errno */
-	NET_WRITE,      /* 0 or a negative errno: of a write that returned 1 */
-	NET_SHUTDOWN,   /* 0 or a negative errno */
-	NET_CLOSE,      /* nothing comes after it */
-	NET_CONNECTION, /* a NetStream that was accepted */
-};
-
-struct net_stream {
-	union {
-		uv_handle_t handle;
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	} uv;
-	uv_write_t write;
-	uv_shutdown_t shutdown;
-	engine_ref *self; /* while something can still happen to it */
-	struct egress_request *request;
-	/* The write under way: JavaScript's bytes, which stay where they are. What the socket
-	 * does not take at once waits there; only SLICE, which libuv has, is a copy. */
-	engine_ref *chunks;
-	uint32_t chunk;
-	size_t offset;
-	char *slice;
-	size_t slice_length;
-	uint64_t bytes_read, bytes_written;
-	int listener; /* its index; -1: a connection */
-	bool is_tcp;
-	bool open;
-	bool closing;
-	bool accepted;     /* holds a worker that drains */
-	bool unreferenced; /* does not keep the program alive */
-};
-
 static engine_ref *net_event;
 static size_t stream_class;
 static char *read_buffer; /* of the next read, whichever stream has it */
 
-static struct {
-	int first_fd;
-	size_t count;
-	struct net_stream *taken[WORKER_LISTENERS_MAX];
-} listeners;
-
 /* ---- telling JavaScript ---- */
 
 /* In a scope that the caller has opened. EXTRA may be NULL. */
-static void tell(
+void net_tell(
 	struct net_stream *stream, enum net_event event, engine_value *value, engine_value *extra)
 {
 	engine_value *arguments[] = {
@@ -87,13 +39,13 @@ static void tell_status(struct net_stream *stream, enum net_event event, int sta
 {
 	struct engine_scope scope;
 	engine_scope_open(runtime.engine, &scope);
-	tell(stream, event, engine_int32(runtime.engine, status), NULL);
+	net_tell(stream, event, engine_int32(runtime.engine, status), NULL);
 	engine_scope_close(runtime.engine, &scope);
 }
 
 /* ---- opening and closing ---- */
 
-static struct net_stream *stream_new(void)
+struct net_stream *net_stream_new(void)
 {
 	struct net_stream *stream = calloc(1, sizeof *stream);
 	if (stream)
@@ -102,7 +54,7 @@ static struct net_stream *stream_new(void)
 }
 
 /* FD stays the caller's when this fails. */
-static int open_fd(struct net_stream *stream, int fd)
+int net_stream_open_fd(struct net_stream *stream, int fd)
 {
 	struct sockaddr_storage address;
 	socklen_t length = sizeof address;
@@ -122,7 +74,7 @@ static int open_fd(struct net_stream *stream, int fd)
 	return result;
 }
 
-static void set_reference(struct net_stream *stream)
+void net_stream_reference(struct net_stream *stream)
 {
 	if (stream->request)
 		egress_reference(stream->request, !stream->unreferenced);
@@ -140,9 +92,13 @@ static void on_closed(uv_handle_t *handle)
 	struct engine_scope scope;
 	if (stream->accepted && http_server.holds > 0)
 		http_server.holds--;
+	if (stream->accepted)
+		runtime.stats->connections--;
+	if (stream->listener >= 0)
+		close_fd(&stream->fd);
 	stream->open = false;
 	engine_scope_open(runtime.engine, &scope);
-	tell(stream, NET_CLOSE, NULL, NULL);
+	net_tell(stream, NET_CLOSE, NULL, NULL);
 	engine_scope_close(runtime.engine, &scope);
 	/* From here on it is the garbage collector's. */
 	stream->self = engine_ref_free(stream->self);
@@ -155,17 +111,17 @@ static void forget_write(struct net_stream *stream)
 	stream->slice = NULL;
 }
 
-static void close_stream(struct net_stream *stream, bool reset)
+void net_stream_close(struct net_stream *stream, bool reset)
 {
 	stream->closing = true;
 	stream->request = egress_cancel(stream->request);
-	if (stream->listener >= 0 && listeners.taken[stream->listener] == stream)
-		listeners.taken[stream->listener] = NULL;
+	net_listener_forget(stream);
 	if (!stream->open) {
 		stream->self = engine_ref_free(stream->self);
 		return;
 	}
-	if (!reset || !stream->is_tcp || uv_tcp_close_reset(&stream->uv.tcp, on_closed) < 0)
+	if (!reset || !stream->is_tcp || stream->listener >= 0 ||
+		uv_tcp_close_reset(&stream->uv.tcp, on_closed) < 0)
 		uv_close(&stream->uv.handle, on_closed);
 }
 
@@ -175,7 +131,7 @@ static void destroy(void *state)
 }
 
 /* An instance for STREAM, which it owns: kept alive until the stream has closed. */
-static engine_value *instance_of(struct net_stream *stream)
+engine_value *net_stream_instance(struct net_stream *stream)
 {
 	engine_value *instance = engine_instance_new(runtime.engine, stream_class, stream);
 	if (instance)
@@ -183,25 +139,25 @@ static engine_value *instance_of(struct net_stream *stream)
 	return instance;
 }
 
-static void on_unused(uv_handle_t *handle)
+void net_stream_unused(uv_handle_t *handle)
 {
 	free(handle->data);
 }
 
 engine_value *net_stream_open(int fd)
 {
-	struct net_stream *stream = stream_new();
-	int result = stream ? open_fd(stream, fd) : -ENOMEM;
+	struct net_stream *stream = net_stream_new();
+	int result = stream ? net_stream_open_fd(stream, fd) : -ENOMEM;
 	engine_value *instance = NULL;
 	if (result == 0)
-		instance = instance_of(stream);
+		instance = net_stream_instance(stream);
 	else
 		engine_throw(runtime.engine, "Error", uv_err_name(result),
 			"cannot open a stream: %s", uv_strerror(result));
 	if (result < 0)
 		close(fd);
 	if (!instance && stream && stream->open)
-		uv_close(&stream->uv.handle, on_unused);
+		uv_close(&stream->uv.handle, net_stream_unused);
 	else if (!instance)
 		free(stream);
 	return instance;
@@ -217,7 +173,7 @@ static void tell_refused(struct net_stream *stream, unsigned refusal, int code, 
 		engine_int32(runtime.engine, code),
 		engine_string(runtime.engine, text ? text : ""),
 	};
-	tell(stream, NET_CONNECT, engine_int32(runtime.engine, (int32_t)refusal),
+	net_tell(stream, NET_CONNECT, engine_int32(runtime.engine, (int32_t)refusal),
 		engine_array(runtime.engine, items, ARRAY_LENGTH(items)));
 	engine_scope_close(runtime.engine, &scope);
 }
@@ -230,13 +186,13 @@ static void on_connected(void *data, const struct egress_result *result)
 		tell_refused(stream, result->refusal, result->code, result->text);
 		return;
 	}
-	int opened = open_fd(stream, result->fd);
+	int opened = net_stream_open_fd(stream, result->fd);
 	if (opened < 0) {
 		close(result->fd);
 		tell_refused(stream, EGRESS_FAILED, -opened, uv_strerror(opened));
 		return;
 	}
-	set_reference(stream);
+	net_stream_reference(stream);
 	tell_status(stream, NET_CONNECT, 0);
 }
 
@@ -258,7 +214,7 @@ static engine_value *stream_connect(struct engine *engine, struct engine_call *c
 		return engine_int32(engine, -ENOMEM);
 	if (!stream->self)
 		stream->self = engine_ref_new(engine, engine_call_this(engine, call));
-	set_reference(stream);
+	net_stream_reference(stream);
 	return engine_int32(engine, 0);
 }
 
@@ -305,7 +261,7 @@ static void on_read(uv_stream_t *uv, ssize_t length, const uv_buf_t *buffer)
 		value = engine_int32(runtime.engine, (int32_t)length);
 	if (length < 0)
 		uv_read_stop(uv);
-	tell(stream, NET_READ, value, NULL);
+	net_tell(stream, NET_READ, value, NULL);
 	engine_scope_close(runtime.engine, &scope);
 }
 
@@ -316,10 +272,17 @@ static struct net_stream *usable(const struct engine_call *call)
 	return stream && stream->open && !stream->closing ? stream : NULL;
 }
 
-static engine_value *stream_read_start(struct engine *engine, struct engine_call *call)
+/* The same, if it is no listener, whose handle is not a stream's. */
+static struct net_stream *usable_connection(const struct engine_call *call)
 {
 	struct net_stream *stream = usable(call);
-	if (!stream || stream->listener >= 0)
+	return stream && stream->listener < 0 ? stream : NULL;
+}
+
+static engine_value *stream_read_start(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = usable_connection(call);
+	if (!stream)
 		return engine_int32(engine, -EBADF);
 	int result = uv_read_start(&stream->uv.stream, on_allocate, on_read);
 	return engine_int32(engine, result == UV_EALREADY ? 0 : result);
@@ -327,7 +290,7 @@ static engine_value *stream_read_start(struct engine *engine, struct engine_call
 
 static engine_value *stream_read_stop(struct engine *engine, struct engine_call *call)
 {
-	struct net_stream *stream = usable(call);
+	struct net_stream *stream = usable_connection(call);
 	if (stream)
 		uv_read_stop(&stream->uv.stream);
 	return engine_int32(engine, 0);
@@ -432,7 +395,7 @@ static void on_slice_written(uv_write_t *request, int status)
 	}
 	if (status <= 0) {
 		forget_write(stream);
-		tell(stream, NET_WRITE, engine_int32(runtime.engine, status), NULL);
+		net_tell(stream, NET_WRITE, engine_int32(runtime.engine, status), NULL);
 	}
 	engine_scope_close(runtime.engine, &scope);
 }
@@ -441,8 +404,8 @@ static void on_slice_written(uv_write_t *request, int status)
  * errno. One at a time: the library's streams queue the rest, within their limit. */
 static engine_value *stream_write(struct engine *engine, struct engine_call *call)
 {
-	struct net_stream *stream = usable(call);
-	if (!stream || stream->listener >= 0)
+	struct net_stream *stream = usable_connection(call);
+	if (!stream)
 		return engine_int32(engine, -EBADF);
 	if (stream->chunks)
 		return engine_int32(engine, -EALREADY);
@@ -465,8 +428,8 @@ static void on_shutdown(uv_shutdown_t *request, int status)
 /* shutdown(): our side ends. 0: the event NET_SHUTDOWN follows; or a negative errno. */
 static engine_value *stream_shutdown(struct engine *engine, struct engine_call *call)
 {
-	struct net_stream *stream = usable(call);
-	if (!stream || stream->listener >= 0)
+	struct net_stream *stream = usable_connection(call);
+	if (!stream)
 		return engine_int32(engine, -ENOTCONN);
 	return engine_int32(
 		engine, uv_shutdown(&stream->shutdown, &stream->uv.stream, on_shutdown));
@@ -481,7 +444,7 @@ static engine_value *stream_close(struct engine *engine, struct engine_call *cal
 	if (!stream || stream->closing)
 		return engine_bool(engine, false);
 	bool open = stream->open;
-	close_stream(stream, engine_argument_bool(call, 0));
+	net_stream_close(stream, engine_argument_bool(call, 0));
 	return engine_bool(engine, open);
 }
 
@@ -490,7 +453,7 @@ static engine_value *reference(struct engine_call *call, bool wanted)
 	struct net_stream *stream = engine_call_state(call);
 	if (stream) {
 		stream->unreferenced = !wanted;
-		set_reference(stream);
+		net_stream_reference(stream);
 	}
 	return NULL;
 }
@@ -516,7 +479,7 @@ static engine_value *stream_has_ref(struct engine *engine, struct engine_call *c
 /* setNoDelay(whether): 0 or a negative errno. */
 static engine_value *stream_set_no_delay(struct engine *engine, struct engine_call *call)
 {
-	struct net_stream *stream = usable(call);
+	struct net_stream *stream = usable_connection(call);
 	int result = 0;
 	if (stream && stream->is_tcp)
 		result = uv_tcp_nodelay(&stream->uv.tcp, engine_argument_bool(call, 0));
@@ -526,7 +489,7 @@ static engine_value *stream_set_no_delay(struct engine *engine, struct engine_ca
 /* setKeepAlive(whether, seconds): 0 or a negative errno. Without a delay the system's. */
 static engine_value *stream_set_keep_alive(struct engine *engine, struct engine_call *call)
 {
-	struct net_stream *stream = usable(call);
+	struct net_stream *stream = usable_connection(call);
 	uv_os_fd_t fd;
 	int on = engine_argument_bool(call, 0), delay = engine_argument_int32(call, 1);
 	int result = 0;
@@ -589,140 +552,10 @@ static engine_value *stream_bytes_written(struct engine *engine, struct engine_c
 
 static engine_value *construct(struct engine *engine, struct engine_call *call)
 {
-	struct net_stream *stream = stream_new();
+	struct net_stream *stream = net_stream_new();
 	if (!stream)
 		return engine_throw(engine, "RangeError", NULL, "out of memory");
 	engine_set_state(engine_call_this(engine, call), stream);
-	return NULL;
-}
-
-/* ---- listeners ---- */
-
-void net_listeners_given(int first_fd, size_t count)
-{
-	listeners.first_fd = first_fd;
-	listeners.count = count;
-}
-
-bool net_listener_taken(size_t index)
-{
-	return index < WORKER_LISTENERS_MAX && listeners.taken[index];
-}
-
-/* The stream for a connection that waits on SERVER. */
-static struct net_stream *accept_stream(struct net_stream *server)
-{
-	struct net_stream *stream = stream_new();
-	if (!stream)
-		return NULL;
-	stream->is_tcp = server->is_tcp;
-	if (stream->is_tcp)
-		uv_tcp_init(&runtime.loop, &stream->uv.tcp);
-	else
-		uv_pipe_init(&runtime.loop, &stream->uv.pipe, 0);
-	stream->uv.handle.data = stream;
-	stream->open = true;
-	if (uv_accept(&server->uv.stream, &stream->uv.stream) == 0)
-		return stream;
-	uv_close(&stream->uv.handle, on_unused);
-	return NULL;
-}
-
-static void on_connection(uv_stream_t *uv, int status)
-{
-	struct net_stream *server = uv->data;
-	struct net_stream *stream = status < 0 ? NULL : accept_stream(server);
-	struct engine_scope scope;
-	if (!stream)
-		return;
-	engine_scope_open(runtime.engine, &scope);
-	engine_value *instance = instance_of(stream);
-	if (instance) {
-		stream->accepted = true;
-		http_server.holds++;
-		tell(server, NET_CONNECTION, instance, NULL);
-	} else {
-		engine_exception_take(runtime.engine);
-		uv_close(&stream->uv.handle, on_unused);
-	}
-	engine_scope_close(runtime.engine, &scope);
-}
-
-static int listen_on(struct net_stream *stream, size_t index)
-{
-	if (listeners.taken[index])
-		return -EADDRINUSE;
-	if (runtime.stopping)
-		return -ECANCELED;
-	int fd = fcntl(listeners.first_fd + (int)index, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	/* What it has accepted already it answers. */
-	http_server_release(index);
-	stream->listener = (int)index;
-	int result = open_fd(stream, fd);
-	if (result < 0)
-		close(fd);
-	else
-		result = uv_listen(&stream->uv.stream, SOMAXCONN, on_connection);
-	return result;
-}
-
-/* listen(index of netListeners): takes that listener over. 0 or a negative errno. */
-static engine_value *stream_listen(struct engine *engine, struct engine_call *call)
-{
-	struct net_stream *stream = engine_call_state(call);
-	int32_t index = engine_argument_int32(call, 0);
-	if (!stream || stream->open || stream->request || stream->closing || index < 0 ||
-		(size_t)index >= listeners.count)
-		return engine_int32(engine, -EINVAL);
-	if (listeners.taken[index])
-		return engine_int32(engine, -EADDRINUSE);
-	if (!stream->self)
-		stream->self = engine_ref_new(engine, engine_call_this(engine, call));
-	int result = listen_on(stream, (size_t)index);
-	if (result < 0) {
-		close_stream(stream, false);
-		return engine_int32(engine, result);
-	}
-	listeners.taken[index] = stream;
-	set_reference(stream);
-	return engine_int32(engine, 0);
-}
-
-void net_listeners_drain(void)
-{
-	for (size_t i = 0; i < listeners.count; i++)
-		if (listeners.taken[i])
-			close_stream(listeners.taken[i], false);
-}
-
-/* netListeners(): [[name, address], …] of START: "tcp:127.0.0.1:80", "unix:/run/x". */
-static engine_value *list_listeners(struct engine *engine, struct engine_call *call)
-{
-	(void)call;
-	engine_value *list = engine_array(engine, NULL, 0);
-	for (size_t i = 0; i < listeners.count && i < runtime.start->listener_count; i++) {
-		const char *name = runtime.start->listener_names[i];
-		engine_value *items[] = {
-			engine_string(engine, name ? name : ""),
-			engine_string(engine, runtime.start->listeners[i]),
-		};
-		engine_set_index(engine, list, (uint32_t)i, engine_array(engine, items, 2));
-	}
-	return list;
-}
-
-/* netListenAudit(whether granted, resource): for the operator. Who decided is the supervisor,
- * which bound what the policy grants. */
-static engine_value *listen_audit(struct engine *engine, struct engine_call *call)
-{
-	size_t length;
-	cleanup_free char *resource =
-		engine_to_utf8(engine, engine_call_argument(engine, call, 1), &length);
-	if (resource)
-		permission_audit(AUDIT_NET_LISTEN, AUDIT_LAYER_SUPERVISOR,
-			engine_argument_bool(call, 0), resource);
 	return NULL;
 }
 
@@ -738,7 +571,7 @@ static void find_hooks(void)
 
 static const struct engine_native methods[] = {
 	{"connect", stream_connect, 5},
-	{"listen", stream_listen, 1},
+	{"listen", net_stream_listen, 1},
 	{"readStart", stream_read_start, 0},
 	{"readStop", stream_read_stop, 0},
 	{"write", stream_write, 1},
@@ -770,8 +603,8 @@ static const struct engine_class classes[] = {
 };
 
 static const struct engine_native natives[] = {
-	{"netListeners", list_listeners, 0},
-	{"netListenAudit", listen_audit, 2},
+	{"netListeners", net_list_listeners, 0},
+	{"netListenAudit", net_listen_audit, 2},
 };
 
 const struct native_module net_natives = {

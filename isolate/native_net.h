@@ -8,6 +8,8 @@
 
 #include "isolate/runtime.h"
 
+#include <sys/socket.h>
+
 /* A NetStream over the connected socket or pipe FD, which becomes the stream's in any
  * case. NULL with an exception pending when that failed. */
 engine_value *net_stream_open(int fd);
@@ -17,6 +19,13 @@ engine_value *net_stream_open(int fd);
  * it alone from then on. */
 void net_listeners_given(int first_fd, size_t count);
 bool net_listener_taken(size_t index);
+/* Where listener INDEX is, as getsockname(2) says. */
+bool net_listener_address(size_t index, struct sockaddr *address, socklen_t *length);
+/* Gives FD, a connection to listener INDEX that somebody else accepted, to the program that
+ * took it over. False, and FD stays the caller's, when none did. */
+bool net_connection_given(size_t index, int fd);
+/* Whether connections are taken from them; at first they are. */
+void net_listeners_accept(bool on);
 
 /* The worker ends: accept nothing more on any of them. Connections that were accepted
  * hold it (http_server.holds) until they are closed, or the grace time is over. */

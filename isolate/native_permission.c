@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/path.h"
 #include "common/tier.h"
 #include "isolate/channel.h"
 #include "isolate/egress_client.h"
@@ -41,6 +42,8 @@ static uint64_t hash_of(unsigned kind, const char *text)
 	return hash;
 }
 
+static uint32_t untold; /* decisions that were too many; the next that is told tells of them */
+
 /* Whether the decision is to be told: not told lately, and not too many. */
 static bool worth_telling(uint64_t hash)
 {
@@ -56,8 +59,10 @@ static bool worth_telling(uint64_t hash)
 		second = now / 1000;
 		told = 0;
 	}
-	if (told == TELL_RATE)
+	if (told == TELL_RATE) {
+		untold += untold < UINT32_MAX;
 		return false;
+	}
 	told++;
 	recent[hash % RECENT].hash = hash;
 	recent[hash % RECENT].until_ms = now + RECENT_MS;
@@ -77,6 +82,7 @@ void permission_audit(enum audit_permission permission, enum audit_layer layer, 
 		.permission = permission,
 		.layer = layer,
 		.allowed = allowed,
+		.dropped = untold,
 		.syscall = -1,
 	};
 	memcpy(message, &audit, sizeof audit);
@@ -84,8 +90,11 @@ void permission_audit(enum audit_permission permission, enum audit_layer layer, 
 	memcpy(message + sizeof audit, resource, length);
 	message[sizeof audit + length] = '\0';
 	/* A full channel loses it: a tenant must not wait for the book about it. */
-	(void)!send(
-		runtime.channel, message, sizeof audit + length + 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (send(runtime.channel, message, sizeof audit + length + 1, MSG_NOSIGNAL | MSG_DONTWAIT) <
+		0)
+		untold += untold < UINT32_MAX;
+	else
+		untold = 0;
 }
 
 enum audit_layer permission_file_layer(int error)
@@ -134,25 +143,23 @@ static int follow_link(struct walk *walk, size_t before, const char *rest)
 	return 1;
 }
 
-/* Takes one NAME (LENGTH bytes); REST follows it. Returns 1 when walk->rest is new. */
-static int step(struct walk *walk, const char *name, size_t length, const char *rest, bool follow)
+/* Takes one NAME; REST follows it. Returns 1 when walk->rest is new. */
+static int step(struct walk *walk, struct path_name name, const char *rest, bool follow)
 {
 	const size_t before = walk->length;
-	if (length == 0 || (length == 1 && name[0] == '.'))
+	if (path_is_here(name))
 		return 0;
-	if (length == 2 && name[0] == '.' && name[1] == '.') {
+	if (path_is_up(name)) {
 		go_up(walk);
 		return 0;
 	}
-	if (walk->length + 1 + length >= PATH_MAX)
+	if (walk->length + 1 + name.length >= PATH_MAX)
 		return -ENAMETOOLONG;
 	walk->resolved[walk->length++] = '/';
-	memcpy(walk->resolved + walk->length, name, length);
-	walk->length += length;
+	memcpy(walk->resolved + walk->length, name.text, name.length);
+	walk->length += name.length;
 	walk->resolved[walk->length] = '\0';
-	if (!follow && *rest == '\0')
-		return 0;
-	return follow_link(walk, before, rest);
+	return follow ? follow_link(walk, before, rest) : 0;
 }
 
 int permission_resolve(const char *path, bool follow, char resolved[PATH_MAX])
@@ -162,14 +169,14 @@ int permission_resolve(const char *path, bool follow, char resolved[PATH_MAX])
 	if (length >= PATH_MAX)
 		return -ENAMETOOLONG;
 	memcpy(walk.rest, path, length + 1);
-	for (char *at = walk.rest; *at;) {
-		size_t name = strcspn(at, "/");
+	struct path_name name;
+	for (const char *at = walk.rest; path_next(&at, &name);) {
 		/* "name/" means what the link NAME leads to. */
-		char *rest = at + name + (at[name] == '/');
-		int result = step(&walk, at, name, rest, follow || at[name] == '/');
+		int result = step(&walk, name, at, follow || *at == '/');
 		if (result < 0)
 			return result;
-		at = result == 1 ? walk.rest : rest;
+		if (result == 1)
+			at = walk.rest;
 	}
 	if (walk.length == 0)
 		resolved[walk.length++] = '/';
@@ -179,21 +186,14 @@ int permission_resolve(const char *path, bool follow, char resolved[PATH_MAX])
 
 /* ---- grants ---- */
 
-static bool is_below(const char *path, const char *folder)
-{
-	size_t length = strlen(folder);
-	while (length > 0 && folder[length - 1] == '/')
-		length--;
-	return strncmp(path, folder, length) == 0 && (path[length] == '\0' || path[length] == '/');
-}
-
 /* The last grant that covers it decides: its mount lies over the others. */
 static const struct worker_grant *grant_of(const char *path, size_t *ret_index)
 {
 	const struct worker_start *start = runtime.start;
 	for (size_t i = start->grant_count; i > 0; i--) {
 		const struct worker_grant *grant = &start->grants[i - 1];
-		if (grant->folder ? is_below(path, grant->path) : strcmp(path, grant->path) == 0) {
+		if (grant->folder ? path_is_in(path, grant->path)
+				  : strcmp(path, grant->path) == 0) {
 			*ret_index = i - 1;
 			return grant;
 		}
@@ -210,9 +210,9 @@ bool permission_file(const char *resolved, bool write)
 	if (grant)
 		return write ? grant->write && !dropped_grants[index].write
 			     : !dropped_grants[index].read;
-	if (is_below(resolved, runtime.start->root))
+	if (path_is_in(resolved, runtime.start->root))
 		return !write;
-	return runtime.start->tmp_bytes > 0 && is_below(resolved, "/tmp");
+	return runtime.start->tmp_bytes > 0 && path_is_in(resolved, "/tmp");
 }
 
 /* REFERENCE absolute. A file with a slash behind it is no file. */
@@ -278,11 +278,8 @@ static bool has_connect(const char *reference)
 		return false;
 	if (!connect_rules.items || !deny_rules.items)
 		parse_all_rules();
-	if (target.kind == POLICY_NET_ADDRESS)
-		policy_match_address(&connect_rules, &deny_rules, &target, target.family,
-			target.address, &decision);
-	else
-		policy_match_target(&connect_rules, &deny_rules, &target, &decision);
+	/* Which addresses are the host's own cannot be seen from here. */
+	policy_match_target(&connect_rules, &deny_rules, &target, &decision);
 	/* Without a rule it depends on what a name resolves to: nothing to promise. */
 	return decision.allowed && decision.rule;
 }
@@ -317,7 +314,7 @@ static bool has_child(const char *reference)
 	if (reference[0] != '/' || permission_resolve(reference, false, resolved) < 0)
 		return false;
 	for (size_t i = 0; i < start->exec_count; i++)
-		if (is_below(resolved, start->exec[i])) /* a folder grants the programs in it */
+		if (path_is_in(resolved, start->exec[i])) /* a folder grants the programs in it */
 			return true;
 	return false;
 }
@@ -508,7 +505,6 @@ static int drop_child(const char *scope, const char *reference)
 /* The egress process forgets the rule, or all of them. */
 static int drop_connect(const char *scope, const char *reference)
 {
-	(void)scope;
 	const struct worker_start *start = runtime.start;
 	size_t index = 0;
 	while (*reference && index < start->connect_count &&
@@ -517,6 +513,9 @@ static int drop_connect(const char *scope, const char *reference)
 	if (*reference && index == start->connect_count)
 		return -ENOENT;
 	int result = start->egress ? egress_drop(reference) : 0;
+	/* And so do the programs that it runs, which the supervisor knows. */
+	if (result == 0)
+		result = drop_by_supervisor(scope, reference);
 	if (result < 0)
 		return result;
 	if (*reference)
@@ -621,10 +620,28 @@ static engine_value *permission_info(struct engine *engine, struct engine_call *
 	return engine_array(engine, items, ARRAY_LENGTH(items));
 }
 
+/* PLACE as the program's author knows it: "lib/x.js:3:7". */
+static void tell_of_code(void *arg, enum engine_code code, bool allowed, const char *place)
+{
+	static const char scheme[] = "file://";
+	const char *root = runtime.start->root;
+	const size_t length = strlen(root);
+	(void)arg;
+	if (strncmp(place, scheme, sizeof scheme - 1) == 0)
+		place += sizeof scheme - 1;
+	if (strncmp(place, root, length) == 0 && place[length] == '/')
+		place += length + 1;
+	permission_audit(code == ENGINE_CODE_STRING ? AUDIT_EVAL : AUDIT_WASM, AUDIT_LAYER_ENGINE,
+		allowed, place);
+}
+
 static void start(void)
 {
+	const uint32_t audit = runtime.start->audit;
 	eval_allowed = runtime.start->allow_eval;
 	wasm_allowed = runtime.start->allow_wasm && runtime.start->allow_jit;
+	engine_on_code(runtime.engine, audit != POLICY_AUDIT_OFF ? tell_of_code : NULL,
+		audit == POLICY_AUDIT_ALL, NULL);
 }
 
 static const struct engine_native natives[] = {

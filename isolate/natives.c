@@ -29,6 +29,7 @@ static const struct native_module *const modules[] = {
 	&net_natives,
 	&tls_natives,
 	&child_natives,
+	&service_natives,
 #ifdef TENANTD_TEST_HOOKS
 	&attack_natives, /* test/escape/native_attack.c; never installed */
 #endif

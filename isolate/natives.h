@@ -20,6 +20,7 @@ extern const struct native_module tls_natives;        /* isolate/native_tls.c */
 extern const struct native_module permission_natives; /* isolate/native_permission.c */
 extern const struct native_module fs_natives;         /* isolate/native_fs.c */
 extern const struct native_module child_natives;      /* isolate/native_child.c */
+extern const struct native_module service_natives;    /* isolate/service.c */
 
 /* The joined tables, for engine_snapshot_build and engine_open. */
 const struct engine_tables *natives_tables(void);

@@ -53,7 +53,7 @@ static void write_log(const char *text)
 	(void)file_write_all(STDERR_FILENO, text, strlen(text));
 }
 
-_Noreturn static void end_uncaught(engine_value *exception)
+_Noreturn void runtime_end_uncaught(engine_value *exception)
 {
 	cleanup_free char *text = engine_exception_describe(runtime.engine, exception);
 	const char *message = text ? text : "an exception that cannot be described";
@@ -130,10 +130,10 @@ static void give_to_listeners(engine_value *exception)
 		engine_undefined(runtime.engine), &exception, 1, &handled);
 	if (result < 0) {
 		engine_value *thrown = engine_exception_take(runtime.engine);
-		end_uncaught(thrown ? thrown : exception);
+		runtime_end_uncaught(thrown ? thrown : exception);
 	}
 	if (!engine_to_bool(runtime.engine, handled))
-		end_uncaught(exception);
+		runtime_end_uncaught(exception);
 }
 
 void runtime_uncaught(void)

@@ -64,6 +64,10 @@ void runtime_tick(void);
 /* The pending exception is nobody's: as runtime_call does it. */
 void runtime_uncaught(void);
 
+/* EXCEPTION ends the worker, whoever listens for uncaught ones: its stack goes to the log and
+ * to the supervisor. */
+_Noreturn void runtime_end_uncaught(engine_value *exception);
+
 /* Ends the process: tells the supervisor why (FAILED before it is ready, EXITING
  * after), and exits with CODE. TEXT is for a person. Async-signal-safe. */
 _Noreturn void runtime_exit(enum worker_reason reason, uint32_t code, const char *text);

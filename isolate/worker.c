@@ -6,9 +6,9 @@
 #include "isolate/channel.h"
 #include "isolate/egress_client.h"
 #include "isolate/fork_pages.h"
-#include "isolate/http_server.h"
 #include "isolate/modules.h"
 #include "isolate/native_net.h"
+#include "isolate/service.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 /* Where the descriptors of START end up. */
-#define FIRST_TURNS 3
 #define STACK_MARGIN (1024 * 1024)
 #define DATA_MARGIN (64 * 1024 * 1024)
 #define THREADS_FACTOR 8
@@ -31,8 +30,7 @@
 enum { FD_CHANNEL = 3, FD_STATS, FD_EGRESS, FD_LISTENERS };
 
 static struct worker_start start;
-static engine_ref *start_process, *start_server, *before_exit, *exit_hook, *entry_promise,
-	*entry_namespace;
+static engine_ref *start_process, *before_exit, *exit_hook, *entry_promise, *entry_namespace;
 
 static const struct message_rule rules[] = {
 	{MESSAGE_START, 1, sizeof(struct message_header), MESSAGE_LENGTH_MAX, WORKER_FD_LISTENERS,
@@ -180,7 +178,10 @@ static const struct sandbox_filter *choose_filter(const struct sandbox_filters *
 			files = SANDBOX_FILES_WRITE;
 	if (start.tmp_bytes > 0)
 		files = SANDBOX_FILES_WRITE;
-	return filters->of[files][start.listener_count > 0 || start.egress];
+	/* Connections may be handed over to a service that has no listener. */
+	const bool network =
+		start.listener_count > 0 || start.egress || start.mode == WORKER_MODE_SERVE;
+	return filters->of[files][network];
 }
 
 /* FDS as START brought them, each in its place. */
@@ -298,42 +299,10 @@ static void wait_for_entry(void)
 	runtime_exit(WORKER_REASON_BOOT, 13, text);
 }
 
-/* Whether the program took all of its listeners over, with node:net. */
-static bool all_taken(size_t listeners)
+static engine_value *default_export(void)
 {
-	for (size_t i = 0; i < listeners; i++)
-		if (!net_listener_taken(i))
-			return false;
-	return listeners > 0;
-}
-
-static void serve(size_t listeners, engine_value *environment)
-{
-	struct error error = {0};
-	int fds[WORKER_LISTENERS_MAX];
-	engine_value *handler = engine_get(
+	return engine_get(
 		runtime.engine, engine_ref_get(runtime.engine, entry_namespace), "default");
-	engine_value *arguments[] = {
-		handler ? handler : engine_undefined(runtime.engine),
-		environment,
-		engine_bool(runtime.engine, !all_taken(listeners)),
-	};
-	hook_call(start_server, arguments, 3);
-	for (size_t i = 0; i < listeners; i++)
-		fds[i] = FD_LISTENERS + (int)i;
-	if (http_server_start(fds, listeners, &error) < 0) {
-		log_error("worker: %s", error.message);
-		runtime_exit(WORKER_REASON_BOOT, 1, error.message);
-	}
-	runtime_tick();
-	/* A service lives until it is told to stop, also one that was granted no listener. */
-	channel_keep_alive();
-	/* Who already waits in the listen queue is accepted, read and served first: telling the
-	 * supervisor wakes it, on this core if there is but one. */
-	for (int turn = 0; turn < FIRST_TURNS; turn++)
-		uv_run(&runtime.loop, UV_RUN_NOWAIT);
-	runtime.ready = true;
-	tell(MESSAGE_READY);
 }
 
 /* Runs until nothing is left to do. */
@@ -354,35 +323,11 @@ _Noreturn static void run_to_the_end(void)
 	abort(); /* The hook exits. */
 }
 
-/* ---- the channel ---- */
-
-void http_on_drained(void)
-{
-	runtime_exit(WORKER_REASON_DRAINED, 0, "drained");
-}
-
-/* The rest of the messages: isolate/channel.c. */
-static void on_drain(const void *message, size_t length, int *fds, size_t fd_count)
-{
-	(void)length;
-	(void)fds;
-	(void)fd_count;
-	const struct message_drain *drain = message;
-	if (runtime.stopping)
-		return;
-	runtime.stopping = true;
-	if (start.mode == WORKER_MODE_SERVE && runtime.ready)
-		http_server_drain(drain->grace_ms);
-	else
-		runtime_exit(WORKER_REASON_DRAINED, 143, "stopped");
-}
-
 /* ---- life ---- */
 
 void worker_bind(void)
 {
 	start_process = runtime_hook("startProcess");
-	start_server = runtime_hook("startServer");
 	before_exit = runtime_hook("beforeExit");
 	exit_hook = runtime_hook("exit");
 	modules_bind();
@@ -393,7 +338,7 @@ _Noreturn void worker_main(enum tier tier, int channel, const struct sandbox_fil
 	struct engine_scope scope;
 	runtime.channel = channel;
 	become_tenant(tier, filters);
-	channel_on(MESSAGE_DRAIN, on_drain);
+	service_watch();
 	channel_watch();
 	net_listeners_given(FD_LISTENERS, start.listener_count);
 	modules_init();
@@ -403,7 +348,7 @@ _Noreturn void worker_main(enum tier tier, int channel, const struct sandbox_fil
 	import_entry();
 	wait_for_entry();
 	if (start.mode == WORKER_MODE_SERVE && entry_state() == ENGINE_FULFILLED)
-		serve(start.listener_count, environment);
+		service_start(default_export(), environment, FD_LISTENERS);
 	engine_scope_close(runtime.engine, &scope);
 	run_to_the_end();
 }

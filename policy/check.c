@@ -1,6 +1,7 @@
 #include "policy/check.h"
 
 #include "common/control.h"
+#include "common/path.h"
 #include "policy/document.h"
 #include "policy/policy.h"
 
@@ -24,20 +25,19 @@ int check_path(const char *path, struct error *error)
 			return error_set(error, EINVAL, "%s has a control character", quoted);
 	if (path[1] == '\0')
 		return 0;
-	for (const char *part = path + 1;;) {
-		size_t length = strcspn(part, "/");
-		if (length == 0 && part[0] == '\0')
-			return error_set(error, EINVAL, "%s ends with /: leave it out", quoted);
-		if (length == 0)
-			return error_set(error, EINVAL, "%s has // in it: write one /", quoted);
-		if ((length == 1 && part[0] == '.') || (length == 2 && memcmp(part, "..", 2) == 0))
-			return error_set(error, EINVAL,
-				"%s has a part %.*s: write the path that it leads to", quoted,
-				(int)length, part);
-		part += length;
-		if (*part == '\0')
-			return 0;
-		part++;
+	switch (path_find_flaw(path + 1)) {
+	case PATH_SLASH_AT_END:
+		return error_set(error, EINVAL, "%s ends with /: leave it out", quoted);
+	case PATH_EMPTY_NAME:
+		return error_set(error, EINVAL, "%s has // in it: write one /", quoted);
+	case PATH_HERE:
+		return error_set(
+			error, EINVAL, "%s has a part .: write the path that it leads to", quoted);
+	case PATH_UP:
+		return error_set(
+			error, EINVAL, "%s has a part ..: write the path that it leads to", quoted);
+	default:
+		return 0;
 	}
 }
 
@@ -94,5 +94,31 @@ int policy_check_name(const char *name, struct error *error)
 	if (name[0] == '-' || name[length - 1] == '-')
 		return error_set(error, EINVAL,
 			"tenant name %s must begin and end with a letter or digit", quoted);
+	return 0;
+}
+
+int check_public_key(const char *text, struct error *error)
+{
+	/* 32 bytes are 43 digits and a filler; the last digit has two bits to spare, which are
+	 * 0, so that a key is written in one way. */
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	enum { DIGITS = 43 };
+	char quoted[QUOTED_MAX];
+	if (text[0] == '/' && strlen(text) != DIGITS + 1)
+		return check_path(text, error);
+	/* A path, too, can have 44 characters. */
+	const bool is_key = strspn(text, digits) == DIGITS && strcmp(text + DIGITS, "=") == 0;
+	if (text[0] == '/' && !is_key)
+		return check_path(text, error);
+	if (!is_key)
+		return error_set(error, EINVAL,
+			"%s is no public key: 32 bytes in base64 (44 characters, the last is =), "
+			"or the absolute path of its file",
+			document_quote(quoted, text));
+	if ((strchr(digits, text[DIGITS - 1]) - digits) % 4 != 0)
+		return error_set(error, EINVAL,
+			"%s is no public key: its last digit has bits that belong to no byte",
+			document_quote(quoted, text));
 	return 0;
 }

@@ -11,3 +11,6 @@ int check_path(const char *path, struct error *error);
 
 /* The name of an environment variable: [A-Za-z_][A-Za-z0-9_]*, at most 255. */
 int check_variable(const char *name, struct error *error);
+
+/* A public key for Ed25519: 32 bytes in base64, or the absolute path of its file. */
+int check_public_key(const char *text, struct error *error);

@@ -1,12 +1,8 @@
-#include "policy/manifest.h"
+#include "policy/manifest_private.h"
 
 #include "common/cleanup.h"
 #include "common/file.h"
-#include "common/units.h"
-#include "policy/check.h"
-#include "policy/document.h"
-#include "policy/fields.h"
-#include "policy/print.h"
+#include "common/path.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -16,11 +12,30 @@
 #define MINUTES(minutes) ((minutes) * UINT64_C(60000))
 #define ENTRY_LENGTH_MAX 1024
 
+/* Kubernetes'. */
+#define PROBE_DEFAULTS                                                                             \
+	{.period_ms = 10000, .timeout_ms = 1000, .failure_threshold = 3, .success_threshold = 1}
+
 static const struct manifest defaults = {
 	.restart = MANIFEST_RESTART_ALWAYS,
+	.backoff =
+		{
+			.base_ms = 100,
+			.cap_ms = MINUTES(1),
+			.reset_ms = 30000,
+			.crashloop_count = 10,
+			.crashloop_window_ms = MINUTES(5),
+		},
 	.startup_ms = 10000,
 	.grace_ms = 10000,
 	.idle_ms = 75000,
+	.probes =
+		{
+			[MANIFEST_PROBE_STARTUP] = PROBE_DEFAULTS,
+			[MANIFEST_PROBE_READINESS] = PROBE_DEFAULTS,
+			[MANIFEST_PROBE_LIVENESS] = PROBE_DEFAULTS,
+		},
+	.instances = 1,
 };
 
 /* A path that cannot lead out of the release: no "..", not absolute. */
@@ -40,20 +55,19 @@ static int check_entry(const char *entry, struct error *error)
 	for (const char *next = entry; *next; next++)
 		if (iscntrl((unsigned char)*next))
 			return error_set(error, EINVAL, "%s has a control character", quoted);
-	for (const char *part = entry;;) {
-		size_t length = strcspn(part, "/");
-		if (length == 2 && memcmp(part, "..", 2) == 0)
-			return error_set(error, EINVAL,
-				"%s has a part ..: the entry must be inside the release", quoted);
-		if (length == 0 && part[0] == '\0')
-			return error_set(error, EINVAL, "%s ends with /: name a file", quoted);
-		if (length == 0 || (length == 1 && part[0] == '.'))
-			return error_set(error, EINVAL, "%s has a part that is %s: leave it out",
-				quoted, length ? "." : "empty");
-		part += length;
-		if (*part == '\0')
-			return 0;
-		part++;
+	switch (path_find_flaw(entry)) {
+	case PATH_UP:
+		return error_set(error, EINVAL,
+			"%s has a part ..: the entry must be inside the release", quoted);
+	case PATH_SLASH_AT_END:
+		return error_set(error, EINVAL, "%s ends with /: name a file", quoted);
+	case PATH_EMPTY_NAME:
+		return error_set(
+			error, EINVAL, "%s has a part that is empty: leave it out", quoted);
+	case PATH_HERE:
+		return error_set(error, EINVAL, "%s has a part that is .: leave it out", quoted);
+	default:
+		return 0;
 	}
 }
 
@@ -76,25 +90,23 @@ static void read_entry(
 	document->out_of_memory |= manifest->entry == NULL;
 }
 
-static const char *const restart_names[] = {
-	[MANIFEST_RESTART_ALWAYS] = "always",
-	[MANIFEST_RESTART_ON_FAILURE] = "on-failure",
-	[MANIFEST_RESTART_NEVER] = "never",
-};
-
 #define AT(member) .offset = offsetof(struct manifest, member)
 
 static const struct field_rule manifest_keys[] = {
 	{"entry", read_entry},
-	{"restart", field_choice, AT(restart), .names = restart_names,
-		.name_count = ARRAY_LENGTH(restart_names)},
+	{"restart", manifest_read_restart},
 	{"startup", field_duration, AT(startup_ms), .least = 100, .most = MINUTES(10)},
 	{"grace", field_duration, AT(grace_ms), .least = 0, .most = MINUTES(10)},
 	{"idle_timeout", field_duration, AT(idle_ms), .least = 1000, .most = MINUTES(60)},
-	/* What a later version will read. */
-	{"permissions", field_unsupported},
-	{"instances", field_unsupported},
-	{"probes", field_unsupported},
+	{"ready", manifest_read_ready},
+	{"probes", manifest_read_probes},
+	{"instances", field_count, AT(instances), .least = 1, .most = MANIFEST_INSTANCES_MAX},
+	{"idle", manifest_read_idle},
+	{"warm", field_count, AT(warm), .least = 0, .most = MANIFEST_WARM_MAX},
+	{"retire", manifest_read_retire},
+	{"schedules", manifest_read_schedules},
+	{"min_healthy", field_duration, AT(min_healthy_ms), .least = 0, .most = MINUTES(60)},
+	{"permissions", manifest_read_permissions},
 };
 static const struct field_rule whole_file = {
 	.read = field_object,
@@ -113,6 +125,11 @@ int manifest_parse(const char *text, size_t length, const char *file_name, struc
 	if (document.root)
 		field_object(&document, document_root(&document), &whole_file, manifest);
 	int result = document_close(&document, error);
+	if (result == 0 && manifest->asks) {
+		manifest->permissions = manifest_print_asks(manifest->asks);
+		if (manifest->permissions == NULL)
+			result = error_errno(error, ENOMEM, "cannot read %s", file_name);
+	}
 	if (result < 0) {
 		manifest_free(manifest);
 		return result;
@@ -146,17 +163,17 @@ struct manifest *manifest_free(struct manifest *manifest)
 	if (!manifest)
 		return NULL;
 	free(manifest->entry);
+	for (size_t i = 0; i < MANIFEST_PROBE_ROLES; i++)
+		free(manifest->probes[i].path);
+	for (size_t i = 0; i < manifest->schedule_count; i++) {
+		free(manifest->schedules[i].cron);
+		free(manifest->schedules[i].time_zone);
+	}
+	free(manifest->schedules);
+	policy_free(manifest->asks);
+	free(manifest->permissions);
 	free(manifest);
 	return NULL;
-}
-
-char *manifest_print(const struct manifest *manifest)
-{
-	json_t *root = json_pack("{s:s*, s:s, s:o, s:o, s:o}", "entry", manifest->entry, "restart",
-		restart_names[manifest->restart], "startup", print_duration(manifest->startup_ms),
-		"grace", print_duration(manifest->grace_ms), "idle_timeout",
-		print_duration(manifest->idle_ms));
-	return print_json(root);
 }
 
 const char *manifest_entry(

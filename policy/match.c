@@ -5,6 +5,7 @@
 
 #include "common/cleanup.h"
 #include "common/escape.h"
+#include "common/path.h"
 #include "policy/check.h"
 
 #include <arpa/inet.h>
@@ -123,6 +124,7 @@ static int embedded_at(const uint8_t address[16])
 struct special {
 	const char *kind; /* NULL: a public address */
 	unsigned prefix;  /* a grant must have at least as many bits */
+	bool own;         /* public, and this host's */
 };
 
 static struct special special_of(int family, const uint8_t *address)
@@ -130,13 +132,15 @@ static struct special special_of(int family, const uint8_t *address)
 	const struct block *block;
 	if (family == AF_INET) {
 		block = find_block(four_blocks, ARRAY_LENGTH(four_blocks), address);
-		return block ? (struct special){block->kind, block->prefix} : (struct special){0};
+		return block ? (struct special){.kind = block->kind, .prefix = block->prefix}
+			     : (struct special){0};
 	}
 	int at = embedded_at(address);
 	if (at >= 0) {
 		block = find_block(four_blocks, ARRAY_LENGTH(four_blocks), address + at / 8);
 		if (block)
-			return (struct special){block->kind, block->prefix + (unsigned)at};
+			return (struct special){
+				.kind = block->kind, .prefix = block->prefix + (unsigned)at};
 		if (same_bits(address, nat64.address, nat64.prefix) ||
 			same_bits(address, six_to_four.address, six_to_four.prefix))
 			return (struct special){0};
@@ -144,7 +148,8 @@ static struct special special_of(int family, const uint8_t *address)
 	block = find_block(six_blocks, ARRAY_LENGTH(six_blocks), address);
 	if (block == NULL)
 		block = find_block(six_reserved, ARRAY_LENGTH(six_reserved), address);
-	return block ? (struct special){block->kind, block->prefix} : (struct special){0};
+	return block ? (struct special){.kind = block->kind, .prefix = block->prefix}
+		     : (struct special){0};
 }
 
 const char *policy_address_kind(int family, const uint8_t address[16])
@@ -490,13 +495,18 @@ static void decide_nothing_matches(
 			what);
 }
 
-/* FAMILY and ADDRESS are canonical. BY_NAME: what allows the name that led here. */
+/* FAMILY and ADDRESS are canonical. OWN: it is this host's. BY_NAME: what allows the name
+ * that led here. */
 static void match_address(const struct policy_net_rules *connect,
 	const struct policy_net_rules *deny, int family, const uint8_t *address, uint16_t port,
-	const struct policy_net_rule *by_name, struct policy_decision *ret)
+	bool own, const struct policy_net_rule *by_name, struct policy_decision *ret)
 {
 	char text[64], bare[64];
-	const struct special special = special_of(family, address);
+	struct special special = special_of(family, address);
+	/* What listens on all addresses of the host is not the Internet, either. */
+	if (own && special.kind == NULL)
+		special = (struct special){
+			.kind = "public", .prefix = family == AF_INET ? 32 : 128, .own = true};
 	const struct policy_net_rule *rule = find_denied(deny, family, address, port);
 	if (rule) {
 		decide_by_rule(ret, false, rule);
@@ -513,9 +523,9 @@ static void match_address(const struct policy_net_rules *connect,
 	format_address(family, address, port, text);
 	if (special.kind)
 		decide(ret, false, NULL,
-			"the %s address %s needs a grant by address of its own, e.g. \"%s\" in "
+			"the %s address %s%s needs a grant by address of its own, e.g. \"%s\" in "
 			"net.connect",
-			special.kind, bare, text);
+			special.kind, bare, special.own ? " of this host itself" : "", text);
 	else
 		decide(ret, false, NULL, "no rule allows it: add \"%s\" to net.connect", text);
 }
@@ -552,8 +562,8 @@ void policy_match_target(const struct policy_net_rules *connect,
 	*ret = (struct policy_decision){0};
 	switch (target->kind) {
 	case POLICY_NET_ADDRESS:
-		match_address(
-			connect, deny, target->family, target->address, target->port, NULL, ret);
+		match_address(connect, deny, target->family, target->address, target->port, false,
+			NULL, ret);
 		return;
 	case POLICY_NET_UNIX:
 		rule = find_unix(deny, target->name);
@@ -588,7 +598,7 @@ void policy_match_target(const struct policy_net_rules *connect,
 
 void policy_match_address(const struct policy_net_rules *connect,
 	const struct policy_net_rules *deny, const struct policy_target *target, int family,
-	const uint8_t address[16], struct policy_decision *ret)
+	const uint8_t address[16], bool own, struct policy_decision *ret)
 {
 	const struct policy_net_rule *by_name = NULL;
 	uint8_t canonical[16];
@@ -607,7 +617,7 @@ void policy_match_address(const struct policy_net_rules *connect,
 		}
 		by_name = find_name(connect, target->name, target->port, port_matches);
 	}
-	match_address(connect, deny, family, canonical, target->port, by_name, ret);
+	match_address(connect, deny, family, canonical, target->port, own, by_name, ret);
 }
 
 const char *policy_match_path(const struct policy_list *list, const char *path)
@@ -617,10 +627,7 @@ const char *policy_match_path(const struct policy_list *list, const char *path)
 		return NULL;
 	for (size_t i = 0; i < list->count; i++) {
 		const char *item = list->items[i];
-		const size_t length = strlen(item);
-		if (strcmp(item, "/") == 0 ||
-			(strncmp(item, path, length) == 0 &&
-				(path[length] == '\0' || path[length] == '/')))
+		if (path_is_in(path, item))
 			return item;
 	}
 	return NULL;

@@ -36,12 +36,14 @@ void policy_match_target(const struct policy_net_rules *connect,
 	const struct policy_net_rules *deny, const struct policy_target *target,
 	struct policy_decision *ret);
 
-/* After resolving: may TARGET (a name) be reached at ADDRESS? Deny rules, by name and by
- * address, beat all. A private, loopback, link-local, multicast, documentation or metadata
- * address needs an ADDRESS rule of its own, whatever the name's rule says. */
+/* After resolving: may TARGET (a name, or this address) be reached at ADDRESS? Deny rules, by
+ * name and by address, beat all. A private, loopback, link-local, multicast, documentation or
+ * metadata address needs an ADDRESS rule of its own, whatever the name's rule says; so does a
+ * public one that is OWN, an address of this host (common/route.h), the rule being that one
+ * address. */
 void policy_match_address(const struct policy_net_rules *connect,
 	const struct policy_net_rules *deny, const struct policy_target *target, int family,
-	const uint8_t address[16], struct policy_decision *ret);
+	const uint8_t address[16], bool own, struct policy_decision *ret);
 
 /* Is the address one of those that need a grant by address? The kind in words ("loopback",
  * "private", "link-local", …), or NULL for a public one. */

@@ -7,6 +7,7 @@
 #include "policy/check.h"
 #include "policy/document.h"
 #include "policy/fields.h"
+#include "policy/permissions.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -65,6 +66,21 @@ static void read_tier(
 	else if (text)
 		document_problem(document, field, "expected one of container, full, not %s",
 			document_quote(quoted, text));
+}
+
+/* An empty list would be a trap: who writes it means "by nobody", and would get "unsigned". */
+static void read_signers(
+	struct document *document, struct field field, const struct field_rule *rule, void *target)
+{
+	struct field_rule strings = *rule;
+	if (json_is_array(field.value) && json_array_size(field.value) == 0) {
+		document_problem(document, field,
+			"names no key: nothing could be deployed; leave \"signedBy\" out if "
+			"releases need not be signed");
+		return;
+	}
+	strings.check = check_public_key;
+	field_strings(document, field, &strings, target);
 }
 
 static bool same_rule(const struct policy_net_rule *a, const struct policy_net_rule *b)
@@ -236,6 +252,7 @@ static const struct field_rule net_keys[] = {
 	{"connect", read_net_rules, AT(net.connect)},
 	{"deny", read_net_rules, AT(net.deny)},
 	{"listen", read_listeners, AT(net.listen)},
+	{"ingress", sites_read, AT(net.ingress)},
 };
 static const struct field_rule child_keys[] = {
 	{"exec", field_strings, AT(child_exec), .check = check_path},
@@ -254,6 +271,13 @@ static const struct field_rule permissions_keys[] = {
 	{"wasm", field_boolean, AT(allow_wasm)},
 	{"jit", field_boolean, AT(allow_jit)},
 };
+
+void permissions_read(struct document *document, struct field field, struct policy *policy)
+{
+	static const struct field_rule permissions = {OBJECT(permissions_keys)};
+	field_object(document, field, &permissions, policy);
+}
+
 static const struct field_rule request_keys[] = {
 	{"cpu", field_duration, AT(limits.request.cpu_ms), .least = 1, .most = HOURS(24)},
 	{"time", field_duration, AT(limits.request.time_ms), .least = 1, .most = HOURS(24)},
@@ -292,6 +316,7 @@ static const struct field_rule policy_keys[] = {
 	{"audit", field_choice, AT(audit), .names = audit_names,
 		.name_count = ARRAY_LENGTH(audit_names)},
 	{"tier", read_tier, AT(tier)},
+	{"signedBy", read_signers, AT(signed_by)},
 };
 static const struct field_rule whole_file = {OBJECT(policy_keys)};
 

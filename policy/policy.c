@@ -42,6 +42,7 @@ struct policy *policy_free(struct policy *policy)
 	policy_list_clear(&policy->child_exec);
 	policy_list_clear(&policy->env.pass);
 	policy_list_clear(&policy->env.secrets);
+	policy_list_clear(&policy->signed_by);
 	for (size_t i = 0; i < policy->env.set.count; i++) {
 		free(policy->env.set.items[i].name);
 		free(policy->env.set.items[i].value);
@@ -50,6 +51,7 @@ struct policy *policy_free(struct policy *policy)
 	free(policy->net.connect.items);
 	free(policy->net.deny.items);
 	free(policy->net.listen.items);
+	policy_sites_clear(&policy->net.ingress);
 	free(policy);
 	return NULL;
 }

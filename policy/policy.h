@@ -64,6 +64,19 @@ struct policy_listeners {
 	size_t count;
 };
 
+/* One entry of net.ingress: what of the ports that tenants share is the tenant's
+ * (common/site.h). */
+struct policy_site {
+	char *host; /* lower case; "*.example.com" */
+	char *path; /* "/", "/api" */
+	char *certificate, *key; /* absolute paths of PEM files; NULL: no TLS */
+};
+
+struct policy_sites {
+	struct policy_site *items;
+	size_t count;
+};
+
 struct policy_variable {
 	char *name;
 	char *value;
@@ -107,6 +120,7 @@ struct policy {
 	struct {
 		struct policy_net_rules connect, deny;
 		struct policy_listeners listen;
+		struct policy_sites ingress;
 	} net;
 	struct policy_list child_exec; /* absolute, normalised paths */
 	struct {
@@ -118,6 +132,7 @@ struct policy {
 	struct policy_limits limits;
 	enum policy_audit audit;
 	enum tier tier; /* the least that the tenant accepts; TIER_NONE: any */
+	struct policy_list signed_by; /* public keys: base64, or paths; none: need not be signed */
 };
 
 /* Parses and validates LENGTH bytes of TEXT. FILE_NAME stands in messages only.
@@ -168,6 +183,10 @@ int policy_listen_parse(const char *text, struct policy_listen *ret, struct erro
 #define POLICY_NET_TEXT_MAX 320
 void policy_net_rule_format(const struct policy_net_rule *rule, char text[POLICY_NET_TEXT_MAX]);
 void policy_listen_format(const struct policy_listen *listen, char text[POLICY_NET_TEXT_MAX]);
+
+/* "shop.example.com/api", for messages and for people. */
+void policy_site_format(const struct policy_site *site, char text[POLICY_NET_TEXT_MAX * 2]);
+void policy_sites_clear(struct policy_sites *sites);
 
 /* The address for bind(2). Returns its length. */
 socklen_t policy_listen_address(const struct policy_listen *listen, struct sockaddr_storage *ret);

@@ -4,6 +4,7 @@
 #include "policy/print.h"
 
 #include "common/units.h"
+#include "policy/permissions.h"
 #include "policy/policy.h"
 
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static json_t *variables(const struct policy_variables *list)
 	return object;
 }
 
-static json_t *print_size(uint64_t bytes)
+json_t *print_size(uint64_t bytes)
 {
 	char text[UNITS_TEXT_MAX];
 	units_format_size(bytes, text);
@@ -98,9 +99,9 @@ char *print_json(json_t *root)
 	return longer;
 }
 
-static json_t *permissions(const struct policy *policy)
+json_t *permissions_print(const struct policy *policy)
 {
-	return json_pack("{s:{s:o, s:o}, s:{s:o, s:o, s:o}, s:{s:o}, s:{s:o, s:o, s:o}, "
+	json_t *root = json_pack("{s:{s:o, s:o}, s:{s:o, s:o, s:o}, s:{s:o}, s:{s:o, s:o, s:o}, "
 			 "s:b, s:b, s:b}",
 		"fs", "read", strings(&policy->fs.read), "write", strings(&policy->fs.write), "net",
 		"connect", net_rules(&policy->net.connect), "deny", net_rules(&policy->net.deny),
@@ -108,6 +109,14 @@ static json_t *permissions(const struct policy *policy)
 		strings(&policy->child_exec), "env", "pass", strings(&policy->env.pass), "set",
 		variables(&policy->env.set), "secrets", strings(&policy->env.secrets), "eval",
 		policy->allow_eval, "wasm", policy->allow_wasm, "jit", policy->allow_jit);
+	/* Only where there is one: most tenants have ports of their own. */
+	if (root && policy->net.ingress.count > 0 &&
+		json_object_set_new(json_object_get(root, "net"), "ingress",
+			sites_print(&policy->net.ingress)) < 0) {
+		json_decref(root);
+		root = NULL;
+	}
+	return root;
 }
 
 static json_t *limits(const struct policy_limits *limits)
@@ -129,11 +138,17 @@ static json_t *limits(const struct policy_limits *limits)
 char *policy_print(const struct policy *policy)
 {
 	json_t *root = json_pack("{s:I, s:o, s:o, s:s}", "version", (json_int_t)policy->version,
-		"permissions", permissions(policy), "limits", limits(&policy->limits), "audit",
+		"permissions", permissions_print(policy), "limits", limits(&policy->limits), "audit",
 		policy_audit_name(policy->audit));
-	/* The only key without a spelled default: a tenant that names no tier takes any. */
+	/* The two keys without a spelled default: a tenant that names no tier takes any, and a
+	 * release need not be signed. */
 	if (root && policy->tier != TIER_NONE &&
 		json_object_set_new(root, "tier", json_string(tier_name(policy->tier))) < 0) {
+		json_decref(root);
+		root = NULL;
+	}
+	if (root && policy->signed_by.count > 0 &&
+		json_object_set_new(root, "signedBy", strings(&policy->signed_by)) < 0) {
 		json_decref(root);
 		root = NULL;
 	}

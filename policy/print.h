@@ -8,5 +8,6 @@
  * newline at the end. NULL when out of memory. */
 char *print_json(json_t *root);
 
-/* A new string for a duration. */
+/* A new string for a duration, and for a size. */
 json_t *print_duration(uint64_t ms);
+json_t *print_size(uint64_t bytes);

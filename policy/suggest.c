@@ -1,6 +1,7 @@
 #include "policy/suggest.h"
 
 #include "common/cleanup.h"
+#include "common/path.h"
 #include "policy/check.h"
 #include "policy/document.h"
 #include "policy/match.h"
@@ -17,16 +18,20 @@
 
 struct suggestion {
 	enum suggest_place (*look)(const char *path);
+	const char *releases;
 	struct policy_list read, write, connect, exec;
 	struct policy_list notes;
-	bool failed; /* no memory */
+	bool eval, wasm; /* code was made from strings, WebAssembly compiled, or it was tried */
+	bool failed;     /* no memory */
 };
 
-struct suggestion *suggest_new(enum suggest_place (*look)(const char *path))
+struct suggestion *suggest_new(enum suggest_place (*look)(const char *path), const char *releases)
 {
 	struct suggestion *suggestion = calloc(1, sizeof *suggestion);
-	if (suggestion)
-		suggestion->look = look;
+	if (suggestion == NULL)
+		return NULL;
+	suggestion->look = look;
+	suggestion->releases = releases;
 	return suggestion;
 }
 
@@ -108,7 +113,7 @@ static void note(struct suggestion *suggestion, const char *format, ...)
 
 /* ---- records ---- */
 
-static void add_connect(struct suggestion *suggestion, const char *resource)
+static void put_connect(struct suggestion *suggestion, const char *resource)
 {
 	struct policy_net_rule rule;
 	struct error error = {0};
@@ -122,10 +127,29 @@ static void add_connect(struct suggestion *suggestion, const char *resource)
 	put(suggestion, &suggestion->connect, text);
 }
 
-static bool is_below(const char *path, const char *folder)
+/* RESOURCE is as egress writes it: "example.com:443", once the name is resolved
+ * "example.com:443 (93.184.216.34)". Where the address was what was refused, the name alone
+ * would not do. */
+static void add_connect(struct suggestion *suggestion, const char *resource, bool allowed)
 {
-	const size_t length = strlen(folder);
-	return strncmp(path, folder, length) == 0 && (path[length] == '\0' || path[length] == '/');
+	char name[POLICY_NET_TEXT_MAX], rule[POLICY_NET_TEXT_MAX];
+	const char *address = strstr(resource, " (");
+	const size_t length = address ? (size_t)(address - resource) : strlen(resource);
+	if (address == NULL || length >= sizeof name) {
+		put_connect(suggestion, resource);
+		return;
+	}
+	snprintf(name, sizeof name, "%.*s", (int)length, resource);
+	put_connect(suggestion, name);
+	const char *port = strrchr(name, ':'), *end = strchr(address, ')');
+	if (allowed || port == NULL || end == NULL)
+		return;
+	address += 2;
+	const bool six = memchr(address, ':', (size_t)(end - address)) != NULL;
+	snprintf(rule, sizeof rule, "%s%.*s%s%s", six ? "[" : "", (int)(end - address), address,
+		six ? "]" : "", port);
+	put_connect(suggestion, rule);
+	note(suggestion, "%s is granted by its address, %s: that is no public one", name, rule);
 }
 
 static void add_path(
@@ -134,7 +158,8 @@ static void add_path(
 	struct error error = {0};
 	char quoted[QUOTED_MAX];
 	/* The release and its devices are there without a grant. */
-	if (is_below(path, "/app") || is_below(path, "/dev"))
+	if ((suggestion->releases[0] && path_is_in(path, suggestion->releases)) ||
+		path_is_in(path, "/dev"))
 		return;
 	if (check_path(path, &error) < 0)
 		note(suggestion, "left out: %s %s: %s", what, document_quote(quoted, path),
@@ -158,7 +183,16 @@ void suggest_add(struct suggestion *suggestion, enum audit_permission permission
 		add_path(suggestion, &suggestion->exec, "running", resource);
 		break;
 	case AUDIT_NET_CONNECT:
-		add_connect(suggestion, resource);
+		add_connect(suggestion, resource, allowed);
+		break;
+	case AUDIT_EVAL:
+		suggestion->eval = true;
+		if (resource[0])
+			note(suggestion, "eval is granted: code is made from strings at %s",
+				document_quote(quoted, resource));
+		break;
+	case AUDIT_WASM:
+		suggestion->wasm = true;
 		break;
 	case AUDIT_RESOURCE:
 		if (!allowed)
@@ -224,8 +258,9 @@ static void drop_tmp(
 	for (size_t i = 0; i < list->count;) {
 		const char *path = list->items[i];
 		const bool own = base->limits.tmp_bytes > 0;
-		if (!is_below(path, "/tmp") || (!own && strcmp(path, "/tmp") != 0 &&
-						       suggestion->look(path) != SUGGEST_NOTHING)) {
+		if (!path_is_in(path, "/tmp") ||
+			(!own && strcmp(path, "/tmp") != 0 &&
+				suggestion->look(path) != SUGGEST_NOTHING)) {
 			i++;
 			continue;
 		}
@@ -372,6 +407,20 @@ static void put_list(struct policy_list *target, struct policy_list *source)
 	*source = (struct policy_list){0};
 }
 
+/* Uses of what is granted are known where the policy has them recorded. */
+static void put_switches(
+	struct suggestion *suggestion, const struct policy *base, struct policy *policy)
+{
+	const bool all = base->audit == POLICY_AUDIT_ALL;
+	policy->allow_eval = suggestion->eval || (base->allow_eval && !all);
+	policy->allow_wasm = base->allow_wasm && (suggestion->wasm || !all);
+	if (!suggestion->wasm || base->allow_wasm)
+		return;
+	policy->allow_wasm = base->allow_jit;
+	if (!base->allow_jit)
+		note(suggestion, "left out: WebAssembly, which needs \"jit\": true");
+}
+
 int suggest_policy(struct suggestion *suggestion, const struct policy *base,
 	struct policy **ret_policy, struct error *error)
 {
@@ -406,6 +455,7 @@ int suggest_policy(struct suggestion *suggestion, const struct policy *base,
 		free(policy->net.deny.items);
 		policy->net.deny = (struct policy_net_rules){0};
 	}
+	put_switches(suggestion, base, policy);
 	put_list(&policy->fs.read, &suggestion->read);
 	put_list(&policy->fs.write, &suggestion->write);
 	put_list(&policy->child_exec, &suggestion->exec);

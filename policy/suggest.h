@@ -1,6 +1,6 @@
 /* The least policy that a run needed, from what the audit log says that it asked for.
- * What no record tells of (limits, listeners, environment, switches) is as in the policy
- * that it ran under. */
+ * What no record tells of (limits, listeners, environment, the switch jit) is as in the policy
+ * that it ran under; so are eval and wasm, unless that had all uses recorded. */
 #pragma once
 
 #include "common/error.h"
@@ -14,9 +14,10 @@ enum suggest_place { SUGGEST_NOTHING, SUGGEST_FILE, SUGGEST_FOLDER };
 
 struct suggestion;
 
-/* LOOK says what is at a path; it is asked while suggest_policy runs. NULL when out of
- * memory. */
-struct suggestion *suggest_new(enum suggest_place (*look)(const char *path));
+/* LOOK says what is at a path; it is asked while suggest_policy runs. RELEASES (which must
+ * outlive it) is the folder that the program finds releases in, or below which they all are;
+ * "": unknown. NULL when out of memory. */
+struct suggestion *suggest_new(enum suggest_place (*look)(const char *path), const char *releases);
 struct suggestion *suggest_free(struct suggestion *suggestion);
 
 /* One record: what was asked for, allowed or not. What makes no sense is left out, with a

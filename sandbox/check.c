@@ -3,6 +3,7 @@
  * found here and not by an attacker. The acts are such that each, if it got past its
  * wall, would fail later in the kernel with another error, or do no harm. */
 #include "common/cleanup.h"
+#include "common/path.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/steps.h"
 
@@ -133,13 +134,9 @@ static int check_state(uint32_t tier, struct error *error)
 
 static bool is_granted(const struct sandbox_enter *enter, const char *path)
 {
-	for (size_t i = 0; i < enter->grant_count; i++) {
-		const char *grant = enter->grants[i].path;
-		size_t length = strlen(grant);
-		if (strncmp(grant, path, length) == 0 &&
-			(path[length] == '\0' || path[length] == '/'))
+	for (size_t i = 0; i < enter->grant_count; i++)
+		if (path_is_in(path, enter->grants[i].path))
 			return true;
-	}
 	return false;
 }
 

@@ -8,6 +8,7 @@
  * the next start grants /etc (CVE-2021-30465 and its like). So links are followed one at a
  * time, here, and only where nobody but root could have made them. */
 #include "common/cleanup.h"
+#include "common/path.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/steps.h"
 
@@ -23,6 +24,10 @@
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
 
 #define LINKS_MAX 16
 #define DISTRUSTED_MAX 4096
@@ -233,12 +238,6 @@ static int open_granted(const char *path, uint32_t id, bool *ret_passable, struc
 
 /* ---- what may be granted ---- */
 
-static bool is_or_is_below(const char *path, const char *folder)
-{
-	size_t length = strlen(folder);
-	return strncmp(path, folder, length) == 0 && (path[length] == '\0' || path[length] == '/');
-}
-
 /* Interfaces of the kernel that look like files: what they do is not reading and writing. */
 static bool is_kernels(int fd)
 {
@@ -274,7 +273,7 @@ static int check_place(const char *path, struct error *error)
 
 static int check_mount_point(const char *path, struct error *error)
 {
-	if (is_or_is_below(path, "/app"))
+	if (path_is_in(path, "/app"))
 		return error_set(error, EPERM, "%s: is where the tenant's release is", path);
 	return 0;
 }
@@ -384,4 +383,64 @@ int sandbox_grant_place(
 		distrust_opened(fd);
 	grant->mount = fd;
 	return 0;
+}
+
+/* ---- programs ---- */
+
+int sandbox_program_open(
+	const char *path, uint32_t id, struct stat *ret_status, struct error *error)
+{
+	bool passable;
+	int result = check_place(path, error);
+	if (result < 0)
+		return result;
+	cleanup_close int fd = open_granted(path, id, &passable, error);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, ret_status) < 0)
+		return error_errno(error, errno, "%s", path);
+	result = check_kind(path, fd, ret_status, error);
+	if (result < 0)
+		return result;
+	/* What a folder hides from the tenant's user, a link to a program must not show. */
+	if (!passable)
+		return error_set(error, EACCES,
+			"%s: a folder on the way does not let user %u, the tenant's, pass", path,
+			id);
+	return take_fd(&fd);
+}
+
+/* The path that a descriptor has now: what it is called is the kernel's to say. */
+static int real_path(int fd, char *real)
+{
+	char name[32];
+	name_of(fd, name);
+	ssize_t length = readlink(name, real, PATH_MAX - 1);
+	if (length <= 0)
+		return length < 0 ? -errno : -ENOENT;
+	real[length] = '\0';
+	return real[0] == '/' ? 0 : -ENOENT;
+}
+
+int sandbox_program_mount(const char *path, uint32_t id, char *real, struct error *error)
+{
+	struct stat status;
+	cleanup_close int fd = sandbox_program_open(path, id, &status, error);
+	if (fd < 0)
+		return fd;
+	int result = status.st_nlink == 0 ? -ENOENT : real_path(fd, real);
+	if (result < 0)
+		return error_errno(error, result, "%s", path);
+	const unsigned deep = S_ISDIR(status.st_mode) ? AT_RECURSIVE : 0;
+	cleanup_close int mount = (int)syscall(
+		SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | deep);
+	if (mount < 0)
+		return error_errno(error, errno, "%s: cannot clone its mount", path);
+	struct mount_attr wanted = {
+		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+		.propagation = 1 << 18 /* MS_PRIVATE */,
+	};
+	if (syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | deep, &wanted, sizeof wanted) < 0)
+		return error_errno(error, errno, "%s: cannot make its mount read-only", path);
+	return take_fd(&mount);
 }

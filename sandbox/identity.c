@@ -1,7 +1,5 @@
-/* Who a process is and what that allows: ids, capabilities, securebits
- * (capabilities(7), credentials(7)). Raw system calls where the C library's would do
- * more than one thing. */
-#include "sandbox/steps.h"
+/* Raw system calls where the C library's would do more than one thing. */
+#include "sandbox/identity.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -200,7 +200,7 @@ static int become_job(struct job *job, struct worker_start *start, struct error 
 	if (result == 0)
 		result = place_fds(job, start, &received, error);
 	if (result == 0)
-		result = job_programs_find(start, &programs, error);
+		result = job_programs_find(start, job_ask, job, &programs, error);
 	if (result == 0)
 		result = build(job, &received, &programs, error);
 	if (result == 0)

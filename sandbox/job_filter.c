@@ -7,42 +7,27 @@
  * filter itself. Calls newer than this file, other ABIs (int 0x80, x32), and calls whose
  * users fall back on ENOSYS only, get that. */
 #include "common/cleanup.h"
+#include "sandbox/filter.h"
 #include "sandbox/job_steps.h"
 
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <linux/fiemap.h>
-#include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/memfd.h>
 #include <linux/netlink.h>
 #include <linux/prctl.h>
-#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <seccomp.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-#define NEWEST_KNOWN_CALL 471 /* rseq_slice_yield, Linux 7.2 */
-
-#if defined __x86_64__
-#define NATIVE_ARCH AUDIT_ARCH_X86_64
-#elif defined __aarch64__
-#define NATIVE_ARCH AUDIT_ARCH_AARCH64
-#else
-#error "no seccomp filter for this architecture yet"
-#endif
 
 struct job_filter {
 	struct sock_fprog asking; /* forbidden calls go to the listener */
@@ -303,30 +288,13 @@ static const int allowed[] = {
 	SCMP_SYS(getrusage),
 };
 
-/* Calls whose users have another way, which they take on ENOSYS only. */
+/* Beside those that every filter has. */
 static const int pretend_missing[] = {
-	SCMP_SYS(clone3),  /* its flags are in memory, where no filter can look */
-	SCMP_SYS(openat2), /* its mode too */
-	SCMP_SYS(io_uring_setup),
-	SCMP_SYS(io_uring_enter),
-	SCMP_SYS(io_uring_register),
 	SCMP_SYS(process_madvise),
 	SCMP_SYS(memfd_secret),
-	451 /* cachestat */,
-	453 /* map_shadow_stack */,
-	454 /* futex_wake */,
-	455 /* futex_wait */,
-	456 /* futex_requeue */,
 	457 /* statmount */,
 	458 /* listmount */,
-	NEWEST_KNOWN_CALL,
 };
-
-/* Arguments that the kernel takes as 32 bits are compared as 32 bits. */
-#define LOW(argument, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, 0xffffffffu, value)
-#define WITHOUT(argument, bits) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bits, 0)
-#define WITH(argument, bit) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bit, bit)
-#define KIND(argument, mask, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, mask, value)
 
 #define NAMESPACES                                                                                 \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
@@ -337,17 +305,11 @@ static const int pretend_missing[] = {
 #define SOCKET_KIND 0xfu                               /* without SOCK_CLOEXEC, SOCK_NONBLOCK */
 #define MEMFD_NOT_EXECUTABLE 0x8u                      /* MFD_NOEXEC_SEAL */
 
-struct call_rule {
-	int call;
-	unsigned count;
-	struct scmp_arg_cmp compare[3];
-};
-
 #define INTERNET(family, kind, protocol)                                                           \
 	{                                                                                          \
 		SCMP_SYS(socket), 3,                                                               \
 		{                                                                                  \
-			LOW(0, family), KIND(1, SOCKET_KIND, kind), LOW(2, protocol)               \
+			LOW(0, family), MASKED(1, SOCKET_KIND, kind), LOW(2, protocol)             \
 		}                                                                                  \
 	}
 #define IOCTL(number)                                                                              \
@@ -365,15 +327,15 @@ struct call_rule {
 		}                                                                                  \
 	}
 #define MAKE_NODE(kind)                                                                            \
-	{SCMP_SYS(mknod), 1, {KIND(1, S_IFMT | SETID, kind)}},                                     \
+	{SCMP_SYS(mknod), 1, {MASKED(1, S_IFMT | SETID, kind)}},                                   \
 	{                                                                                          \
 		SCMP_SYS(mknodat), 1,                                                              \
 		{                                                                                  \
-			KIND(2, S_IFMT | SETID, kind)                                              \
+			MASKED(2, S_IFMT | SETID, kind)                                            \
 		}                                                                                  \
 	}
 
-static const struct call_rule rules[] = {
+static const struct filter_rule rules[] = {
 	{SCMP_SYS(clone), 1, {WITHOUT(0, NAMESPACES)}},
 
 	{SCMP_SYS(open), 1, {WITHOUT(1, CREATES)}},
@@ -406,7 +368,7 @@ static const struct call_rule rules[] = {
 	{SCMP_SYS(socketpair), 1, {LOW(0, AF_UNIX)}},
 
 	/* Not O_NOTIFICATION_PIPE (CVE-2022-0995). */
-	{SCMP_SYS(pipe2), 1, {WITHOUT(1, 0xffffffffu & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT))}},
+	{SCMP_SYS(pipe2), 1, {ONLY(1, O_CLOEXEC | O_NONBLOCK | O_DIRECT)}},
 
 	/* Not RENAME_WHITEOUT, which leaves a device file. */
 	{SCMP_SYS(renameat2), 1, {WITHOUT(4, RENAME_WHITEOUT)}},
@@ -475,90 +437,40 @@ static const struct call_rule rules[] = {
 
 /* ---- building ---- */
 
-static int add(scmp_filter_ctx context, uint32_t action, int call, unsigned count,
-	const struct scmp_arg_cmp *compare, struct error *error)
-{
-	int result = seccomp_rule_add_array(context, action, call, count, compare);
-	if (result < 0)
-		return error_errno(error, -result, "cannot add a seccomp rule for call %d", call);
-	return 0;
-}
-
 static int add_rules(scmp_filter_ctx context, struct error *error)
 {
-	int result = 0;
-	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(allowed); i++)
-		result = add(context, SCMP_ACT_ALLOW, allowed[i], 0, NULL, error);
-	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(pretend_missing); i++)
-		result = add(context, SCMP_ACT_ERRNO(ENOSYS), pretend_missing[i], 0, NULL, error);
-	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(rules); i++) {
-		const struct call_rule *rule = &rules[i];
-		result =
-			add(context, SCMP_ACT_ALLOW, rule->call, rule->count, rule->compare, error);
-	}
-	return result;
+	int result = filter_allow(context, allowed, ARRAY_LENGTH(allowed), error);
+	if (result == 0)
+		result = filter_pretend_missing(
+			context, pretend_missing, ARRAY_LENGTH(pretend_missing), error);
+	return result < 0 ? result : filter_add(context, rules, ARRAY_LENGTH(rules), error);
 }
 
-/* What libseccomp cannot say: a range of numbers, and all values but one. Other ABIs
- * first, always: their numbers mean other calls. Merged pages (KSM) can be timed by those
+/* What libseccomp cannot say: all values but one. Merged pages (KSM) can be timed by those
  * who share them. A lease on a granted file stalls whoever opens it on the host. */
 #ifndef F_SETLEASE
 #define F_SETLEASE 1024
 #endif
-#define LOW_HALF_OF_ARGUMENT(n) offsetof(struct seccomp_data, args[n]) /* little-endian */
 static const struct sock_filter prologue[] = {
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 2),
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-	BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, NEWEST_KNOWN_CALL, 0, 1),
-	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+	FILTER_FOREIGN_CALLS,
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 2),
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_HALF_OF_ARGUMENT(2)),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FILTER_LOW_HALF(2)),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_MERGEABLE, 4, 5),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 4),
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_HALF_OF_ARGUMENT(1)),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FILTER_LOW_HALF(1)),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETLEASE, 1, 0),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_NOTIFY, 0, 1),
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 };
 
-static int export(scmp_filter_ctx context, struct sock_fprog *ret_program, struct error *error)
-{
-	size_t length = 0;
-	int result = seccomp_export_bpf_mem(context, NULL, &length);
-	if (result < 0)
-		return error_errno(error, -result, "cannot export the seccomp filter");
-	size_t count = ARRAY_LENGTH(prologue) + length / sizeof(struct sock_filter);
-	if (count > BPF_MAXINSNS)
-		return error_set(error, E2BIG, "the seccomp filter has %zu instructions", count);
-	cleanup_free struct sock_filter *instructions = malloc(count * sizeof *instructions);
-	if (instructions == NULL)
-		return error_set(error, ENOMEM, "no memory for the seccomp filter");
-	memcpy(instructions, prologue, sizeof prologue);
-	result = seccomp_export_bpf_mem(context, instructions + ARRAY_LENGTH(prologue), &length);
-	if (result < 0)
-		return error_errno(error, -result, "cannot export the seccomp filter");
-	*ret_program = (struct sock_fprog){
-		.len = (unsigned short)count,
-		.filter = take_pointer(instructions),
-	};
-	return 0;
-}
-
 static int build(uint32_t forbidden, struct sock_fprog *ret_program, struct error *error)
 {
-	scmp_filter_ctx context = seccomp_init(forbidden);
-	if (!context)
-		return error_set(error, ENOMEM, "cannot make a seccomp filter");
-	int result = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	scmp_filter_ctx context = filter_new(forbidden, SCMP_ACT_ERRNO(ENOSYS), error);
+	int result = context ? add_rules(context, error) : -ENOMEM;
 	if (result == 0)
-		result = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
-	if (result < 0)
-		error_errno(error, -result, "cannot configure the seccomp filter");
-	else
-		result = add_rules(context, error);
-	if (result == 0)
-		result = export(context, ret_program, error);
+		result = filter_export(context,
+			(struct filter_part){prologue, ARRAY_LENGTH(prologue)},
+			(struct filter_part){NULL, 0}, ret_program, error);
 	seccomp_release(context);
 	return result;
 }

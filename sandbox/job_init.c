@@ -138,7 +138,9 @@ _Noreturn static void end_unstarted(const struct job *job, const struct first_wo
 	bool there = stat(path, &status) == 0;
 	if (words->code == ENOENT && !there) {
 		snprintf(text, sizeof text,
-			"%s: no such program, or the tenant's user may not reach it", path);
+			"%s: no such program, or the tenant's user may not reach it, or a symbolic "
+			"link leads there that others than root may have made",
+			path);
 		job_end(job, true, WORKER_REASON_NOT_FOUND, JOB_EXIT_NOT_FOUND, text);
 	}
 	if (words->code == ENOENT)
@@ -316,6 +318,9 @@ _Noreturn void job_run(struct job *job)
 	struct message_header ready = {.type = MESSAGE_READY, .instance = job->instance};
 	set_up(&watch);
 	start_program(&watch);
+	for (int number = 1; job->signals; number++, job->signals >>= 1)
+		if (job->signals & 1)
+			pass_signal(&watch, number);
 	/* From here on nothing is needed that a program may not do either. */
 	if (job_filter_load(job->filter, false, &error) < -1)
 		job_end(job, true, WORKER_REASON_SANDBOX, JOB_EXIT_FAILED, error.message);

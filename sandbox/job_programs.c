@@ -3,21 +3,23 @@
  * line names; whoever grants a folder grants every program in it, but not interpreters
  * outside of it, because nobody has looked into them. */
 #include "common/cleanup.h"
+#include "common/path.h"
 #include "sandbox/job_steps.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define DEPTH_MAX 4 /* a script's interpreter may be a script; the kernel has a limit too */
 #define HEAD_SIZE 256
 #define SEGMENTS_MAX 64
-#define LINKS_MAX 40 /* as the kernel's */
 
 /* The loaders of the C libraries there are: programs in granted folders need one too. */
 static const char *const loaders[] = {
@@ -124,11 +126,28 @@ static bool loader_of(int fd, const char *head, ssize_t length, char path[PATH_M
 	return false;
 }
 
+/* Opens the regular file that a mount is of, or else is at REAL, to which no link leads: one
+ * that has come there meanwhile is not followed. */
+static int open_program(int mount, const char *real)
+{
+	const struct open_how how = {
+		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	char path[32];
+	if (mount >= 0) {
+		snprintf(path, sizeof path, "/proc/self/fd/%d", mount);
+		return open(path, (int)how.flags);
+	}
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, real, &how, sizeof how);
+	return fd < 0 && errno == ENOSYS ? open(real, (int)how.flags | O_NOFOLLOW) : fd;
+}
+
 static int add_interpreters(
-	struct job_programs *programs, const char *real, int depth, struct error *error)
+	struct job_programs *programs, int mount, const char *real, int depth, struct error *error)
 {
 	char head[HEAD_SIZE], program[256], argument[256], path[PATH_MAX];
-	cleanup_close int fd = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	cleanup_close int fd = open_program(mount, real);
 	/* One that may be run and not read is no script, and its loader is among ours. */
 	ssize_t length = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
 	if (length <= 0)
@@ -140,78 +159,16 @@ static int add_interpreters(
 	return 0;
 }
 
-/* ---- where a path leads ---- */
+/* ---- grants ---- */
 
-static bool is_below(const char *path, const char *folder)
-{
-	size_t length = strlen(folder);
-	return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}
-
-bool job_may_write(const struct worker_start *start, const char *path)
+bool job_has_grant(const struct worker_start *start, const char *path, bool write)
 {
 	char folder[PATH_MAX];
 	for (size_t i = 0; i < start->grant_count; i++)
-		if (start->grants[i].write && realpath(start->grants[i].path, folder) &&
-			is_below(path, folder))
+		if (start->grants[i].write >= write && realpath(start->grants[i].path, folder) &&
+			path_is_in(path, folder))
 			return true;
 	return false;
-}
-
-struct walk {
-	const struct worker_start *start;
-	char rest[2 * PATH_MAX]; /* what is still to go */
-	char real[PATH_MAX];     /* where it is; "" for the root */
-	unsigned links;
-	bool led; /* by a link that the tenant may have made */
-};
-
-static int follow(struct walk *walk, size_t parent, const char *rest)
-{
-	char target[PATH_MAX], joined[sizeof walk->rest];
-	ssize_t length = readlink(walk->real, target, sizeof target - 1);
-	if (length < 0 && errno == EINVAL) /* no link */
-		return 0;
-	if (length < 0 || ++walk->links > LINKS_MAX)
-		return -1;
-	target[length] = '\0';
-	walk->real[parent] = '\0';
-	walk->led = walk->led || job_may_write(walk->start, walk->real[0] ? walk->real : "/");
-	int size = snprintf(joined, sizeof joined, "%s/%s", target, rest);
-	if (size < 0 || (size_t)size >= sizeof joined)
-		return -1;
-	memcpy(walk->rest, joined, (size_t)size + 1);
-	if (target[0] == '/')
-		walk->real[0] = '\0';
-	return 1;
-}
-
-/* realpath(3), which does not say by whose links it went. */
-static bool find_real(struct walk *walk, const char *path)
-{
-	const int size = snprintf(walk->rest, sizeof walk->rest, "%s", path);
-	bool done = size < 0 || (size_t)size >= PATH_MAX;
-	for (char *at = walk->rest; !done && *(at += strspn(at, "/"));) {
-		const size_t name = strcspn(at, "/"), parent = strlen(walk->real);
-		char *slash = strrchr(walk->real, '/');
-		int result = 0;
-		if (name == 2 && strncmp(at, "..", 2) == 0) {
-			if (slash)
-				*slash = '\0';
-		} else if (name != 1 || *at != '.') {
-			if (parent + 1 + name >= sizeof walk->real)
-				return false;
-			snprintf(walk->real + parent, sizeof walk->real - parent, "/%.*s",
-				(int)name, at);
-			result = follow(walk, parent, at + name);
-		}
-		if (result < 0)
-			return false;
-		at = result ? walk->rest : at + name;
-	}
-	if (walk->real[0] == '\0')
-		strcpy(walk->real, "/");
-	return !done;
 }
 
 /* ---- the list ---- */
@@ -224,21 +181,48 @@ static bool has(const struct job_programs *programs, const char *path)
 	return false;
 }
 
+/* What a tenant's links lead to, as the caller sees it: only in the job's own grants, from
+ * which it will be taken, and not from here. */
+static bool find_in_grants(const struct worker_start *start, const char *path, char *real)
+{
+	return realpath(path, real) && job_has_grant(start, real, false);
+}
+
+/* 1 and *RET_FOUND, whose mount is -1 where a grant brings it; 0: it is not there. */
+static int find_program(const struct job_programs *programs, const char *path,
+	struct job_found *ret_found, struct error *error)
+{
+	int result = programs->find(programs->data, path, ret_found, error);
+	if (result <= 0)
+		ret_found->mount = -1;
+	if (result == 0)
+		return find_in_grants(programs->start, path, ret_found->real);
+	/* What the tenant may write its grant brings, so that it runs what it writes. */
+	if (result > 0 && job_has_grant(programs->start, ret_found->real, true))
+		close_fd(&ret_found->mount);
+	return result;
+}
+
+static int look(const struct job_found *found, struct stat *ret_status)
+{
+	return found->mount >= 0 ? fstatat(found->mount, "", ret_status, AT_EMPTY_PATH)
+				 : lstat(found->real, ret_status);
+}
+
 /* What is not there, or not within the tenant's reach, is left out: then it is not there. */
 static int add(struct job_programs *programs, const char *path, int depth, struct error *error)
 {
 	struct stat status;
-	struct walk walk = {.start = programs->start};
-	const char *real = walk.real;
+	struct job_found found;
 	if (depth > DEPTH_MAX || has(programs, path))
 		return 0;
-	if (!find_real(&walk, path) || lstat(real, &status) < 0 ||
-		!(S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
+	int result = find_program(programs, path, &found, error);
+	if (result <= 0)
+		return result;
+	cleanup_close int mount = found.mount;
+	if (look(&found, &status) < 0 || !(S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
 		return 0;
-	/* A grant to run what the tenant may write is none to read what it would like to:
-	 * neither by a link to that, nor by calling it a script's interpreter. */
-	if (walk.led && !job_may_write(walk.start, real))
-		return 0;
+	/* A script names what it likes as its interpreter: that is no grant to read it. */
 	if (depth > 0 && !(S_ISREG(status.st_mode) && status.st_mode & 0111))
 		return 0;
 	if (programs->count == JOB_PROGRAMS_MAX)
@@ -247,25 +231,30 @@ static int add(struct job_programs *programs, const char *path, int depth, struc
 	struct job_program *item = &programs->items[programs->count];
 	*item = (struct job_program){
 		.path = strdup(path),
-		.real = strdup(real),
+		.real = strdup(found.real),
 		.folder = S_ISDIR(status.st_mode),
+		.mount = take_fd(&mount),
 	};
 	programs->count++;
 	if (item->path == NULL || item->real == NULL)
 		return error_set(error, ENOMEM, "no memory for a job's programs");
-	return item->folder ? 0 : add_interpreters(programs, real, depth, error);
+	return item->folder ? 0 : add_interpreters(programs, item->mount, found.real, depth, error);
 }
 
-int job_programs_find(
-	const struct worker_start *start, struct job_programs *ret_programs, struct error *error)
+int job_programs_find(const struct worker_start *start, job_find_fn *find, void *data,
+	struct job_programs *ret_programs, struct error *error)
 {
 	ret_programs->start = start;
+	ret_programs->find = find;
+	ret_programs->data = data;
 	ret_programs->count = 0;
 	int result = add(ret_programs, start->entry, 0, error);
 	for (size_t i = 0; result == 0 && i < start->exec_count; i++)
 		result = add(ret_programs, start->exec[i], 0, error);
+	/* Few of them are there: nobody need be asked for the others. */
 	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(loaders); i++)
-		result = add(ret_programs, loaders[i], 0, error);
+		if (access(loaders[i], F_OK) == 0)
+			result = add(ret_programs, loaders[i], 0, error);
 	if (result < 0)
 		job_programs_clear(ret_programs);
 	return result;
@@ -276,6 +265,7 @@ void job_programs_clear(struct job_programs *programs)
 	for (size_t i = 0; i < programs->count; i++) {
 		free(programs->items[i].path);
 		free(programs->items[i].real);
+		close_fd(&programs->items[i].mount);
 	}
 	programs->count = 0;
 }

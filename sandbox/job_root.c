@@ -4,6 +4,7 @@
  * root goes. All of it is done as the namespace's root, who is nobody on the host: what the
  * tenant's uid could not reach there, it cannot mount here. */
 #include "common/cleanup.h"
+#include "common/path.h"
 #include "sandbox/job_mount.h"
 #include "sandbox/job_steps.h"
 
@@ -90,13 +91,24 @@ static int mount_libraries(int root, struct error *error)
 	return result < 0 ? result : 0;
 }
 
-/* Is what the job has at PATH the host's? */
-static bool is_there(int root, const char *path)
+/* Does PATH lead to PROGRAM in the job already? */
+static bool is_there(int root, const char *path, const struct job_program *program)
 {
 	struct stat ours, hosts;
 	cleanup_close int fd = job_open_inside(root, path, 0);
-	return fd >= 0 && fstatat(fd, "", &ours, AT_EMPTY_PATH) == 0 && stat(path, &hosts) == 0 &&
+	int result = program->mount >= 0 ? fstatat(program->mount, "", &hosts, AT_EMPTY_PATH)
+					 : stat(path, &hosts);
+	return fd >= 0 && result == 0 && fstatat(fd, "", &ours, AT_EMPTY_PATH) == 0 &&
 	       ours.st_dev == hosts.st_dev && ours.st_ino == hosts.st_ino;
+}
+
+/* The supervisor made it read-only. Once more here, for the day it forgets. */
+static int mount_program(int root, const struct job_program *program, struct error *error)
+{
+	const unsigned deep = program->folder ? AT_RECURSIVE : 0;
+	if (job_set_attributes(program->mount, deep, JOB_MOUNT_LIBRARY, 0) < 0)
+		return error_errno(error, errno, "cannot make the mount of %s safe", program->real);
+	return job_attach(root, program->mount, program->real, error);
 }
 
 static int mount_programs(int root, const struct job_programs *programs, struct error *error)
@@ -104,14 +116,12 @@ static int mount_programs(int root, const struct job_programs *programs, struct 
 	int result = 0;
 	for (size_t i = 0; result == 0 && i < programs->count; i++) {
 		const struct job_program *program = &programs->items[i];
-		/* What the tenant may write its grant brings, and not its path, which may lead
-		 * elsewhere by now. */
-		const bool granted = job_may_write(programs->start, program->real);
-		if (!granted && !is_there(root, program->real))
-			result = mount_host(root, program->real, JOB_MOUNT_LIBRARY, error);
+		const bool granted = program->mount < 0;
+		if (!granted && !is_there(root, program->real, program))
+			result = mount_program(root, program, error);
 		if (granted && strcmp(program->path, program->real) == 0)
 			continue;
-		if (result == 0 && !is_there(root, program->path))
+		if (result == 0 && !is_there(root, program->path, program))
 			result = job_make_link(root, program->real, program->path, error);
 	}
 	return result;
@@ -157,22 +167,17 @@ static int make_links(int root, struct error *error)
 
 /* ---- grants ---- */
 
-static bool is_below(const char *path, const char *folder)
-{
-	size_t length = strlen(folder);
-	return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}
-
 /* Whoever grants a folder's files and programs in it, or it among programs, wants them to
  * run; Landlock still says which. */
 static bool has_programs(const struct worker_grant *grant, const struct job_programs *programs)
 {
 	for (size_t i = 0; i < programs->count; i++) {
 		const struct job_program *program = &programs->items[i];
-		if (is_below(program->path, grant->path) || is_below(program->real, grant->path))
+		if (path_is_in(program->path, grant->path) ||
+			path_is_in(program->real, grant->path))
 			return true;
-		if (program->folder && (is_below(grant->path, program->path) ||
-					       is_below(grant->path, program->real)))
+		if (program->folder && (path_is_in(grant->path, program->path) ||
+					       path_is_in(grant->path, program->real)))
 			return true;
 	}
 	return false;

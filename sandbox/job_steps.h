@@ -6,6 +6,7 @@
 #include "common/protocol.h"
 #include "sandbox/job.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,23 +24,36 @@ struct job_program {
 	char *path; /* as granted */
 	char *real; /* where that leads to, without symbolic links */
 	bool folder;
+	int mount; /* of it; -1: a grant brings it */
 };
+
+/* What there is at a path of the host. */
+struct job_found {
+	int mount; /* its new owner's */
+	char real[PATH_MAX];
+};
+/* Goes to PATH, for one who can tell whose links lead there (sandbox_program_mount): 1 and
+ * *RET_FOUND, 0 when there is nothing that may be taken, or a negative errno. */
+typedef int job_find_fn(
+	void *data, const char *path, struct job_found *ret_found, struct error *error);
 
 struct job_programs {
 	const struct worker_start *start; /* whose grants say what the tenant may write */
+	job_find_fn *find;
+	void *data; /* of FIND */
 	struct job_program items[JOB_PROGRAMS_MAX];
 	size_t count;
 };
 
-/* The granted programs that exist, and what these cannot run without: the interpreters of
- * scripts ("#!", and what env(1) finds for them) and the loaders of ELF files. Looks at the
- * files as the caller sees them. What the tenant may write can neither lead out of its grants
- * by a symbolic link, nor name a folder or a file that is no program. */
-int job_programs_find(
-	const struct worker_start *start, struct job_programs *ret_programs, struct error *error);
+/* The granted programs that FIND finds, and what these cannot run without: the interpreters
+ * of scripts ("#!", and what env(1) finds for them) and the loaders of ELF files. What it does
+ * not find, because a tenant's symbolic link leads there, is a program only if it lies in the
+ * job's own grants, which bring it. An interpreter must be a program, and no folder. */
+int job_programs_find(const struct worker_start *start, job_find_fn *find, void *data,
+	struct job_programs *ret_programs, struct error *error);
 void job_programs_clear(struct job_programs *programs);
-/* Is PATH, without symbolic links, in a folder that START lets the tenant write? */
-bool job_may_write(const struct worker_start *start, const char *path);
+/* Is PATH, without symbolic links, granted by START? With WRITE: for writing. */
+bool job_has_grant(const struct worker_start *start, const char *path, bool write);
 
 /* The interpreter that the first LENGTH bytes of a file name, after "#!" (PROGRAM, and in
  * ARGUMENT its argument or ""), or as an ELF file's PT_INTERP. False when there is none. */
@@ -67,6 +81,12 @@ int job_etc_write(int root, const struct worker_start *start, struct error *erro
 /* The policy's secrets, each as a file that only the tenant's user may read, in JOB_SECRETS:
  * an environment would be there for every program that the program runs. */
 int job_secrets_write(int root, const struct worker_start *start, struct error *error);
+
+/* ---- job_ask.c ---- */
+
+/* A job_find_fn; DATA is the struct job, whose supervisor is asked. What else that says
+ * meanwhile is kept: signals, another channel to egress. */
+int job_ask(void *data, const char *path, struct job_found *ret_found, struct error *error);
 
 /* ---- job_landlock.c ---- */
 
@@ -114,6 +134,7 @@ struct job {
 	const struct job_filter *filter;
 	const struct worker_start *start;
 	char **environment;
+	uint64_t signals; /* that came before there was a program: bit N - 1 */
 };
 
 /* Starts the program and stays until it has ended. */

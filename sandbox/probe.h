@@ -35,6 +35,7 @@ struct probe_options {
 	uint32_t uid_base, uid_count;
 	const char *cgroups; /* what cgroup_host_describe says, of a daemon; NULL: looked for */
 	bool limits_missing; /* not all that it needs is there */
+	const char *proc;    /* where the kernel tells of its consoles; NULL: /proc */
 };
 
 /* Takes some milliseconds. Forks a child (with clone) that it waits for. */

@@ -136,7 +136,7 @@ static int go_to_release(struct entering *entering, struct error *error)
 
 static int make_ruleset(struct entering *entering, struct error *error)
 {
-	entering->ruleset = landlock_prepare(entering->as, error);
+	entering->ruleset = worker_landlock_prepare(entering->as, error);
 	return entering->ruleset < 0 ? entering->ruleset : 0;
 }
 

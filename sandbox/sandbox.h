@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* Where a field or argument says `tier`: TIER_CONTAINER makes no namespaces and no mounts,
@@ -108,6 +109,18 @@ int sandbox_grant_place(
  * (an attribute trusted.tenantd.written) for daemons to come; the order matters only among
  * the first grants of different tenants. */
 void sandbox_grant_distrust(const char *path);
+
+/* ---- the parent: programs of the host that a tenant's job may run ---- */
+
+/* Opens (O_PATH; the caller's) the program, or folder of programs, that PATH, absolute and
+ * normalised, is now, following symbolic links as sandbox_grant_mount does: where only root
+ * could have put them. Errors as there; -EACCES for what lies in a folder through which the
+ * host's user ID may not pass, by owner and mode. */
+int sandbox_program_open(
+	const char *path, uint32_t id, struct stat *ret_status, struct error *error);
+/* A mount of it, with what is mounted below it: read-only, nosuid, nodev, and executable.
+ * Returns its descriptor, the caller's; REAL (PATH_MAX bytes): where PATH led to. */
+int sandbox_program_mount(const char *path, uint32_t id, char *real, struct error *error);
 
 /* ---- the parent: seccomp ---- */
 

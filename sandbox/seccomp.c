@@ -11,41 +11,24 @@
  * Calls of the hot path are allowed by number alone: the kernel finds out when a filter
  * is loaded which numbers it always allows, and does not run it for those at all. */
 #include "common/cleanup.h"
+#include "sandbox/filter.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/steps.h"
 
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
 #include <linux/prctl.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <seccomp.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-/* The last call that this list was made with; anything later is "newer than we know".
- * From 424 on, numbers are the same on all architectures. */
-#define NEWEST_KNOWN_CALL 471 /* rseq_slice_yield, Linux 7.2 */
-
-#if defined __x86_64__
-#define NATIVE_ARCH AUDIT_ARCH_X86_64
-#elif defined __aarch64__
-#define NATIVE_ARCH AUDIT_ARCH_AARCH64
-#else
-#error "no seccomp filter for this architecture yet"
-#endif
 
 /* Exactly what pthread_create asks for: a thread of this process and never a process. */
 #define THREAD_FLAGS                                                                               \
@@ -68,7 +51,6 @@ struct sandbox_filter {
 	bool report;
 	bool own_pid; /* tier container: sandbox_seal loads a filter of pids before it */
 	struct sock_fprog program;
-	struct sock_filter instructions[];
 };
 
 /* ---- the list ---- */
@@ -204,47 +186,20 @@ static const int sockets[] = {
 	SCMP_SYS(accept4),
 };
 
-/* Calls whose users have another way, which they take on ENOSYS only. */
+/* Beside those that every filter has. */
 static const int pretend_missing[] = {
-	SCMP_SYS(clone3), /* its flags are in memory, where no filter can look */
-	SCMP_SYS(openat2),
 	SCMP_SYS(pidfd_open),
-	/* io_uring does calls behind the filter's back. */
-	SCMP_SYS(io_uring_setup),
-	SCMP_SYS(io_uring_enter),
-	SCMP_SYS(io_uring_register),
 	449 /* futex_waitv */,
-	451 /* cachestat */,
-	453 /* map_shadow_stack */,
-	454 /* futex_wake */,
-	455 /* futex_wait */,
-	456 /* futex_requeue */,
 	462 /* mseal */,
-	NEWEST_KNOWN_CALL,
 };
 
-/* Arguments that the kernel takes as 32 bits are compared as 32 bits: the upper half is
- * ignored there, so it must be ignored here (TIOCSTI with bit 32 set, CVE-2019-10063). */
-#define LOW(argument, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, 0xffffffffu, value)
-#define WITHOUT(argument, bits) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bits, 0)
-#define WITH(argument, bit) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bit, bit)
-#define EXACTLY(argument, value) SCMP_CMP64(argument, SCMP_CMP_EQ, value)
-#define PRETEND_DONE (-1) /* 0, and nothing happened */
-
-struct call_rule {
-	int call;
-	unsigned count;
-	struct scmp_arg_cmp compare[2];
-	int code; /* 0: allowed; else fails with it, or PRETEND_DONE */
-};
-
-static const struct call_rule rules[] = {
+static const struct filter_rule rules[] = {
 	{SCMP_SYS(clone), 1, {EXACTLY(0, THREAD_FLAGS)}},
 
 	/* Without an address: it would be a connection of its own. And not sendmsg, whose
 	 * control messages no filter can see: a descriptor sent to the supervisor is closed
 	 * there, which takes as long as its sender likes (SO_LINGER, up to 18 hours). */
-	{SCMP_SYS(sendto), 2, {WITHOUT(3, 0xffffffffu & ~SEND_FLAGS), EXACTLY(4, 0)}},
+	{SCMP_SYS(sendto), 2, {ONLY(3, SEND_FLAGS), EXACTLY(4, 0)}},
 
 	{SCMP_SYS(getsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_ERROR)}},
 	{SCMP_SYS(getsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_TYPE)}},
@@ -282,7 +237,7 @@ static const struct call_rule rules[] = {
 	{SCMP_SYS(prlimit64), 2, {LOW(0, 0), EXACTLY(2, 0)}},
 
 	/* Not O_NOTIFICATION_PIPE (CVE-2022-0995): a queue of the kernel's own events. */
-	{SCMP_SYS(pipe2), 1, {WITHOUT(1, 0xffffffffu & ~(O_CLOEXEC | O_NONBLOCK))}},
+	{SCMP_SYS(pipe2), 1, {ONLY(1, O_CLOEXEC | O_NONBLOCK)}},
 
 	{SCMP_SYS(pkey_alloc), 1, {LOW(0, 0)}},
 
@@ -291,7 +246,7 @@ static const struct call_rule rules[] = {
 };
 
 /* Signals to itself only, who is number 1 of its pid namespace. */
-static const struct call_rule namespace_rules[] = {
+static const struct filter_rule namespace_rules[] = {
 	{SCMP_SYS(kill), 1, {LOW(0, 1)}},
 	{SCMP_SYS(tgkill), 1, {LOW(0, 1)}},
 };
@@ -299,7 +254,7 @@ static const struct call_rule namespace_rules[] = {
 /* Without one its number is not known when the filter is made: see seal_pids. */
 static const int container_calls[] = {SCMP_SYS(kill), SCMP_SYS(tgkill)};
 
-static const struct call_rule writing_rules[] = {
+static const struct filter_rule writing_rules[] = {
 	{SCMP_SYS(openat), 1, {WITHOUT(3, RUNS_AS_OWNER)}},
 	/* There the mode means nothing, and may be what the register held. */
 	{SCMP_SYS(openat), 1, {WITHOUT(2, O_CREAT | (O_TMPFILE & ~O_DIRECTORY))}},
@@ -317,10 +272,10 @@ static const struct call_rule writing_rules[] = {
 	{SCMP_SYS(ioctl), 1, {LOW(1, 0x40049409 /* FICLONE */)}, EOPNOTSUPP},
 };
 
-static const struct call_rule socket_rules[] = {
+static const struct filter_rule socket_rules[] = {
 	/* The supervisor listens already. A tenant's own would give a socket that it closed
 	 * (shutdown of a listener, or of a connection under way) a port of the host's. */
-	{SCMP_SYS(listen), 0, {{0}}, PRETEND_DONE},
+	{SCMP_SYS(listen), 0, {{0}}, FILTER_PRETEND_DONE},
 	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_KEEPALIVE)}},
 	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_LINGER)}},
 	{SCMP_SYS(setsockopt), 2, {LOW(1, SOL_SOCKET), LOW(2, SO_SNDBUF)}},
@@ -335,66 +290,28 @@ static const struct call_rule socket_rules[] = {
 	{SCMP_SYS(setsockopt), 2, {LOW(1, IPPROTO_TCP), LOW(2, TCP_QUICKACK)}},
 	/* libcurl finds out whether there is IPv6 (once; its sockets are handed in anyway). */
 	{SCMP_SYS(socket), 2,
-		{LOW(0, AF_INET6), SCMP_CMP64(1, SCMP_CMP_MASKED_EQ,
-					   0xffffffffu & ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK),
-					   SOCK_DGRAM)},
+		{LOW(0, AF_INET6),
+			MASKED(1, 0xffffffffu & ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+				SOCK_DGRAM)},
 		EAFNOSUPPORT},
 };
 
 /* ---- building ---- */
 
-static int add(scmp_filter_ctx context, uint32_t action, int call, unsigned count,
-	const struct scmp_arg_cmp *compare, struct error *error)
-{
-	int result = seccomp_rule_add_array(context, action, call, count, compare);
-	if (result < 0)
-		return error_errno(error, -result, "cannot add a seccomp rule for call %d", call);
-	return 0;
-}
-
 /* Executable memory is what a JIT lives from. Without one it is only the attacker's
  * (and with one these three calls are hot, and allowed by number). */
-static int add_memory_rules(scmp_filter_ctx context, bool jitless, struct error *error)
-{
-	static const int calls[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(pkey_mprotect)};
-	const struct scmp_arg_cmp without = WITHOUT(2, PROT_EXEC), with = WITH(2, PROT_EXEC);
-	int result = 0;
-	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(calls); i++) {
-		if (!jitless) {
-			result = add(context, SCMP_ACT_ALLOW, calls[i], 0, NULL, error);
-			continue;
-		}
-		result = add(context, SCMP_ACT_ALLOW, calls[i], 1, &without, error);
-		if (result == 0)
-			result = add(context, SCMP_ACT_ERRNO(EACCES), calls[i], 1, &with, error);
-	}
-	return result;
-}
+static const int memory_calls[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(pkey_mprotect)};
+static const struct filter_rule jitless_rules[] = {
+	{SCMP_SYS(mmap), 1, {WITHOUT(2, PROT_EXEC)}},
+	{SCMP_SYS(mmap), 1, {WITH(2, PROT_EXEC)}, EACCES},
+	{SCMP_SYS(mprotect), 1, {WITHOUT(2, PROT_EXEC)}},
+	{SCMP_SYS(mprotect), 1, {WITH(2, PROT_EXEC)}, EACCES},
+	{SCMP_SYS(pkey_mprotect), 1, {WITHOUT(2, PROT_EXEC)}},
+	{SCMP_SYS(pkey_mprotect), 1, {WITH(2, PROT_EXEC)}, EACCES},
+};
 
-static int allow(scmp_filter_ctx context, const int *calls, size_t count, struct error *error)
-{
-	int result = 0;
-	for (size_t i = 0; result == 0 && i < count; i++)
-		result = add(context, SCMP_ACT_ALLOW, calls[i], 0, NULL, error);
-	return result;
-}
-
-static uint32_t action_of(const struct call_rule *rule)
-{
-	if (rule->code == PRETEND_DONE)
-		return SCMP_ACT_ERRNO(0);
-	return rule->code ? SCMP_ACT_ERRNO(rule->code & 0xffffu) : SCMP_ACT_ALLOW;
-}
-
-static int add_list(
-	scmp_filter_ctx context, const struct call_rule *list, size_t count, struct error *error)
-{
-	int result = 0;
-	for (size_t i = 0; result == 0 && i < count; i++)
-		result = add(context, action_of(&list[i]), list[i].call, list[i].count,
-			list[i].compare, error);
-	return result;
-}
+#define ALLOW(calls) filter_allow(context, calls, ARRAY_LENGTH(calls), error)
+#define ADD(list) filter_add(context, list, ARRAY_LENGTH(list), error)
 
 static int add_file_rules(
 	scmp_filter_ctx context, const struct sandbox_filter_options *options, struct error *error)
@@ -403,42 +320,37 @@ static int add_file_rules(
 	static const int open_by_number[] = {SCMP_SYS(openat)};
 	int result = 0;
 	if (files >= SANDBOX_FILES_READ)
-		result = allow(context, reading, ARRAY_LENGTH(reading), error);
+		result = ALLOW(reading);
 	if (result == 0 && files >= SANDBOX_FILES_READ && options->tier != TIER_CONTAINER)
-		result = allow(context, watching, ARRAY_LENGTH(watching), error);
+		result = ALLOW(watching);
 	/* Without anything to write the mode is not looked at: mounts and Landlock see to it. */
 	if (files < SANDBOX_FILES_WRITE)
-		return result < 0 ? result : allow(context, open_by_number, 1, error);
+		return result < 0 ? result : ALLOW(open_by_number);
 	if (result == 0)
-		result = allow(context, writing, ARRAY_LENGTH(writing), error);
-	if (result == 0)
-		result = add_list(context, writing_rules, ARRAY_LENGTH(writing_rules), error);
-	return result;
+		result = ALLOW(writing);
+	return result < 0 ? result : ADD(writing_rules);
 }
 
 static int add_socket_rules(scmp_filter_ctx context, struct error *error)
 {
-	int result = allow(context, sockets, ARRAY_LENGTH(sockets), error);
-	return result < 0 ? result
-			  : add_list(context, socket_rules, ARRAY_LENGTH(socket_rules), error);
+	int result = ALLOW(sockets);
+	return result < 0 ? result : ADD(socket_rules);
 }
 
 static int add_rules(
 	scmp_filter_ctx context, const struct sandbox_filter_options *options, struct error *error)
 {
-	int result = add_memory_rules(context, options->jitless, error);
+	int result = options->jitless ? ADD(jitless_rules) : ALLOW(memory_calls);
 	if (result == 0)
-		result = allow(context, allowed, ARRAY_LENGTH(allowed), error);
-	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(pretend_missing); i++)
-		result = add(context, SCMP_ACT_ERRNO(ENOSYS), pretend_missing[i], 0, NULL, error);
+		result = ALLOW(allowed);
 	if (result == 0)
-		result = add_list(context, rules, ARRAY_LENGTH(rules), error);
+		result = filter_pretend_missing(
+			context, pretend_missing, ARRAY_LENGTH(pretend_missing), error);
 	if (result == 0)
-		result = options->tier == TIER_CONTAINER
-				 ? allow(context, container_calls, ARRAY_LENGTH(container_calls),
-					   error)
-				 : add_list(context, namespace_rules, ARRAY_LENGTH(namespace_rules),
-					   error);
+		result = ADD(rules);
+	if (result == 0)
+		result = options->tier == TIER_CONTAINER ? ALLOW(container_calls)
+							 : ADD(namespace_rules);
 	if (result == 0)
 		result = add_file_rules(context, options, error);
 	if (result == 0 && options->network)
@@ -446,19 +358,12 @@ static int add_rules(
 	return result;
 }
 
-/* What libseccomp cannot say: a range of numbers, and all values but one. Other ABIs
- * first, always: their numbers mean other calls. x32 (bit 30) and -1 fall under "newer
- * than we know". Then madvise: merged pages (KSM) are shared with other tenants, who can
- * time what they hold. */
-#define LOW_HALF_OF_ARGUMENT(n) offsetof(struct seccomp_data, args[n]) /* little-endian */
+/* What libseccomp cannot say: all values but one. Merged pages (KSM) are shared with other
+ * tenants, who can time what they hold. */
 static const struct sock_filter prologue[] = {
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 2),
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-	BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, NEWEST_KNOWN_CALL, 0, 1),
-	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+	FILTER_FOREIGN_CALLS,
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_HALF_OF_ARGUMENT(2)),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FILTER_LOW_HALF(2)),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_MERGEABLE, 0, 1),
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 };
@@ -466,7 +371,7 @@ static const struct sock_filter prologue[] = {
 /* Where a program that reports goes instead of failing with CODE: SIGSYS with the error as
  * its datum. See FILTER_HUSH. */
 #define VIOLATION(code)                                                                            \
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_HALF_OF_ARGUMENT(5)),                               \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FILTER_LOW_HALF(5)),                                    \
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FILTER_HUSH, 0, 1),                            \
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (code)),                             \
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP | (code))
@@ -478,7 +383,7 @@ static void settle_answers(struct sandbox_filter *filter)
 {
 	const size_t end = filter->program.len - ARRAY_LENGTH(epilogue);
 	for (size_t i = 0; i < end; i++) {
-		struct sock_filter *at = &filter->instructions[i];
+		struct sock_filter *at = &filter->program.filter[i];
 		if (at->code != (BPF_RET | BPF_K))
 			continue;
 		if (filter->report && at->k == (SECCOMP_RET_ERRNO | EPERM))
@@ -492,63 +397,36 @@ static void settle_answers(struct sandbox_filter *filter)
 	}
 }
 
-static int export(scmp_filter_ctx context, struct sandbox_filter **ret_filter, struct error *error)
+int sandbox_filter_build(const struct sandbox_filter_options *options,
+	struct sandbox_filter **ret_filter, struct error *error)
 {
-	size_t length = 0;
-	int result = seccomp_export_bpf_mem(context, NULL, &length);
-	if (result < 0)
-		return error_errno(error, -result, "cannot export the seccomp filter");
-	size_t count = ARRAY_LENGTH(prologue) + length / sizeof(struct sock_filter) +
-		       ARRAY_LENGTH(epilogue);
-	if (count > BPF_MAXINSNS)
-		return error_set(error, E2BIG, "the seccomp filter has %zu instructions", count);
-	struct sandbox_filter *filter =
-		malloc(sizeof *filter + count * sizeof filter->instructions[0]);
-	if (!filter)
+	struct sandbox_filter *filter = calloc(1, sizeof *filter);
+	if (filter == NULL)
 		return error_set(error, ENOMEM, "no memory for the seccomp filter");
-	memcpy(filter->instructions, prologue, sizeof prologue);
-	result = seccomp_export_bpf_mem(
-		context, filter->instructions + ARRAY_LENGTH(prologue), &length);
+	filter->report = options->report;
+	filter->own_pid = options->tier == TIER_CONTAINER;
+	scmp_filter_ctx context = filter_new(SCMP_ACT_ERRNO(EPERM), SCMP_ACT_ERRNO(ENOSYS), error);
+	int result = context ? add_rules(context, options, error) : -ENOMEM;
+	if (result == 0)
+		result = filter_export(context,
+			(struct filter_part){prologue, ARRAY_LENGTH(prologue)},
+			(struct filter_part){epilogue, ARRAY_LENGTH(epilogue)}, &filter->program,
+			error);
+	seccomp_release(context);
 	if (result < 0) {
-		free(filter);
-		return error_errno(error, -result, "cannot export the seccomp filter");
+		sandbox_filter_free(filter);
+		return result;
 	}
-	memcpy(filter->instructions + count - ARRAY_LENGTH(epilogue), epilogue, sizeof epilogue);
-	filter->program = (struct sock_fprog){
-		.len = (unsigned short)count,
-		.filter = filter->instructions,
-	};
+	settle_answers(filter);
 	*ret_filter = filter;
 	return 0;
 }
 
-int sandbox_filter_build(const struct sandbox_filter_options *options,
-	struct sandbox_filter **ret_filter, struct error *error)
-{
-	scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	if (!context)
-		return error_set(error, ENOMEM, "cannot make a seccomp filter");
-	/* A binary tree over the numbers. */
-	int result = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (result == 0)
-		result = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
-	if (result < 0)
-		error_errno(error, -result, "cannot configure the seccomp filter");
-	else
-		result = add_rules(context, options, error);
-	if (result == 0)
-		result = export(context, ret_filter, error);
-	seccomp_release(context);
-	if (result == 0) {
-		(*ret_filter)->report = options->report;
-		(*ret_filter)->own_pid = options->tier == TIER_CONTAINER;
-		settle_answers(*ret_filter);
-	}
-	return result;
-}
-
 struct sandbox_filter *sandbox_filter_free(struct sandbox_filter *filter)
 {
+	if (filter == NULL)
+		return NULL;
+	free(filter->program.filter);
 	free(filter);
 	return NULL;
 }
@@ -578,7 +456,7 @@ int sandbox_filters_build(
 
 size_t filter_program(const struct sandbox_filter *filter, const void **ret_program)
 {
-	*ret_program = filter->instructions;
+	*ret_program = filter->program.filter;
 	return filter->program.len;
 }
 
@@ -620,7 +498,7 @@ static int seal_pids(bool report, struct error *error)
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 2, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_HALF_OF_ARGUMENT(0)),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FILTER_LOW_HALF(0)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, own, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 		VIOLATION(EPERM),

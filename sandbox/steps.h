@@ -3,6 +3,8 @@
 #pragma once
 
 #include "common/error.h"
+#include "sandbox/identity.h"
+#include "sandbox/landlock.h"
 #include "sandbox/sandbox.h"
 
 #include <stdbool.h>
@@ -105,27 +107,16 @@ int limits_apply(uint32_t files, struct error *error);
  * of all with the same uid; 0: no limit. Needs /proc. */
 int limits_without_cgroups(uint64_t data_bytes, uint32_t threads, struct error *error);
 
-/* ---- identity.c ---- */
-
-int identity_become_namespace_root(struct error *error);
-int identity_drop_bounding(struct error *error);
-int identity_lock_securebits(struct error *error);
-int identity_become(uint32_t id, struct error *error);
-int identity_drop_capabilities(struct error *error);
-int identity_not_dumpable(struct error *error);
-int identity_no_new_privileges(struct error *error);
-
 /* ---- fds.c ---- */
 
 int fds_close_others(const int *keep, size_t keep_count, struct error *error);
 
-/* ---- landlock.c ---- */
+/* ---- worker_landlock.c ---- */
 
 /* A ruleset in which everything that Landlock knows is denied, but what the release, the
  * grants and /tmp of ENTER (the latter must be mounted) are for. By the mounts' descriptors,
  * not by path. Returns its descriptor. */
-int landlock_prepare(const struct sandbox_enter *enter, struct error *error);
-int landlock_restrict(int ruleset, struct error *error);
+int worker_landlock_prepare(const struct sandbox_enter *enter, struct error *error);
 
 /* ---- seccomp.c ---- */
 

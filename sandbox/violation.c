@@ -29,6 +29,7 @@ static atomic_int report_channel = -1;
 static uint32_t report_instance;
 static atomic_uint told[NUMBERS_MAX]; /* the second of the last report; 0: never */
 static atomic_uint window_second, window_count;
+static atomic_uint untold; /* too many: the next that is told tells of them */
 
 /* ---- telling ---- */
 
@@ -48,8 +49,10 @@ static bool is_news(int number)
 	unsigned before = atomic_load(place);
 	if (before && second - before < SAME_AGAIN_SECONDS)
 		return false;
-	if (!take_from_window(second))
+	if (!take_from_window(second)) {
+		atomic_fetch_add(&untold, 1);
 		return false;
+	}
 	atomic_store(place, second);
 	return true;
 }
@@ -65,6 +68,7 @@ static void tell(int number)
 				.header = {.type = MESSAGE_AUDIT, .instance = report_instance},
 				.permission = AUDIT_SYSCALL,
 				.layer = AUDIT_LAYER_SECCOMP,
+				.dropped = atomic_exchange(&untold, 0),
 				.syscall = number,
 			},
 	};

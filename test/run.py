@@ -22,7 +22,8 @@ NEIGHBOURS = os.path.join(ROOT, "test", "neighbours")
 
 # In the machine emulation makes everything some twenty times slower: what is asked of the
 # kernel there, not the whole suite.
-VM_PROGRAMS = ("sandbox_test", "seccomp_test", "sandbox_grant_test", "sandbox_pool_test",
+VM_PROGRAMS = ("sandbox_test", "seccomp_test", "sandbox_grant_test", "sandbox_grant_owners_test",
+               "sandbox_grant_paths_test", "sandbox_grant_tmp_test", "sandbox_pool_test",
                "sandbox_attack_test", "job_test", "cgroup_test")
 VM_PATTERNS = (
     "SystemdTest", "KillTest", "StopTest", "EscapeTest", "test_output_and_exit_code",

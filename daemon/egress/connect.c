@@ -6,6 +6,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/escape.h"
+#include "common/route.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -248,16 +249,23 @@ static void race_on(struct attempt *attempt)
 
 /* ---- the name's addresses ---- */
 
+/* May it be reached at ADDRESS, of the host or of others? Asked right before it is. */
+static void judge(const struct attempt *attempt, int family, const uint8_t address[16],
+	struct policy_decision *ret)
+{
+	const struct member *member = attempt->member;
+	policy_match_address(&member->connect, &member->deny, &attempt->target, family, address,
+		route_is_own(member->world->route, family, address), ret);
+}
+
 /* Keeps those that the policy allows. Returns false, having ended it, when it allows none. */
 static bool keep_allowed(struct attempt *attempt, const struct resolver_answer *answer)
 {
-	const struct member *member = attempt->member;
 	struct policy_decision decision, denial = {0};
 	struct resolver_address denied = {0};
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct resolver_address *address = &answer->addresses[i];
-		policy_match_address(&member->connect, &member->deny, &attempt->target,
-			address->family, address->address, &decision);
+		judge(attempt, address->family, address->address, &decision);
 		if (decision.allowed) {
 			if (attempt->count == 0)
 				memcpy(attempt->rule, decision.reason, sizeof attempt->rule);
@@ -362,23 +370,27 @@ static void begin_address(struct attempt *attempt)
 static void begin(struct attempt *attempt)
 {
 	const struct member *member = attempt->member;
+	const struct policy_target *target = &attempt->target;
 	struct policy_decision decision;
-	policy_match_target(&member->connect, &member->deny, &attempt->target, &decision);
+	if (target->kind == POLICY_NET_ADDRESS)
+		judge(attempt, target->family, target->address, &decision);
+	else
+		policy_match_target(&member->connect, &member->deny, target, &decision);
 	if (!decision.allowed) {
 		deny(attempt, "", NULL, decision.reason);
 		return;
 	}
 	memcpy(attempt->rule, decision.reason, sizeof attempt->rule);
-	if (attempt->target.kind == POLICY_NET_UNIX) {
+	if (target->kind == POLICY_NET_UNIX) {
 		begin_unix(attempt);
 		return;
 	}
-	if (attempt->target.kind == POLICY_NET_ADDRESS) {
+	if (target->kind == POLICY_NET_ADDRESS) {
 		begin_address(attempt);
 		return;
 	}
 	attempt->query = resolver_start(
-		member->world->resolver, attempt->target.name, attempt->family, resolved, attempt);
+		member->world->resolver, target->name, attempt->family, resolved, attempt);
 	if (attempt->query == NULL)
 		refuse(attempt, EGRESS_FAILED, EAGAIN, "too many names are being looked up");
 }

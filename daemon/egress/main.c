@@ -6,6 +6,7 @@
 #include "common/cleanup.h"
 #include "common/escape.h"
 #include "common/log.h"
+#include "common/route.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,6 +59,11 @@ static int start(struct world *world, const struct confine_options *options, str
 		return error_errno(error, errno, "cannot set up the channel");
 	if (close_range(CHANNEL_FD + 1, ~0u, 0) < 0)
 		return error_errno(error, errno, "cannot close what was inherited");
+	/* No family of sockets but the Internet's and unix can be made afterwards. What would
+	 * change the host's network takes capabilities, which are gone then. */
+	world->route = route_open(error);
+	if (world->route < 0)
+		return world->route;
 	int result = confine(options, error);
 	if (result < 0)
 		return result;

@@ -126,6 +126,7 @@ struct world {
 	sd_event *event;
 	int supervisor;
 	sd_event_source *supervisor_source;
+	int route; /* common/route.h */
 	struct resolver *resolver;
 	struct member *members;
 	uint64_t audits_lost;

@@ -2,6 +2,7 @@
 #include "daemon/egress/private.h"
 
 #include "common/cleanup.h"
+#include "common/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,32 +42,28 @@ bool is_listener(int fd)
 static int open_socket_file(const char *path, struct error *error)
 {
 	char name[256];
+	struct path_name part;
+	struct stat status = {0};
 	cleanup_close int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	while (at >= 0 && *path) {
-		path += strspn(path, "/");
-		const size_t length = strcspn(path, "/");
-		if (length == 0 || length >= sizeof name)
+	if (at < 0)
+		return error_errno(error, errno, "cannot open /");
+	while (path_next(&path, &part)) {
+		if (part.length >= sizeof name)
 			return error_set(error, ENAMETOOLONG, "a part of the path is too long");
-		memcpy(name, path, length);
-		name[length] = '\0';
-		path += length;
-		int next = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		memcpy(name, part.text, part.length);
+		name[part.length] = '\0';
+		cleanup_close int next = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0)
 			return error_errno(error, errno, "%s", name);
-		struct stat status;
-		if (fstat(next, &status) < 0 || S_ISLNK(status.st_mode)) {
-			close(next);
+		if (fstat(next, &status) < 0 || S_ISLNK(status.st_mode))
 			return error_set(error, ELOOP,
 				"%s is a symbolic link: grant the path that it leads to", name);
-		}
-		if (*path == '\0' && !S_ISSOCK(status.st_mode)) {
-			close(next);
-			return error_set(error, ENOTSOCK, "it is not a socket");
-		}
-		close(at);
-		at = next;
+		close_fd(&at);
+		at = take_fd(&next);
 	}
-	return at < 0 ? error_errno(error, errno, "cannot open /") : take_fd(&at);
+	if (!S_ISSOCK(status.st_mode))
+		return error_set(error, ENOTSOCK, "it is not a socket");
+	return take_fd(&at);
 }
 
 int connect_unix(const char *path, int *ret_socket, struct error *error)

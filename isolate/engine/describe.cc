@@ -25,6 +25,7 @@ class describer
 	}
 
 	void place(v8::Local<v8::Message> message);
+	std::string headline_of(v8::Local<v8::Object> error);
 	void value(v8::Local<v8::Value> value, int depth);
 
 	std::string text;
@@ -43,7 +44,7 @@ class describer
 	v8::Local<v8::Value> data_property(v8::Local<v8::Object> object, const char *name);
 	v8::Local<v8::Value> inherited(v8::Local<v8::Object> object, const char *name);
 	std::string stack_of(v8::Local<v8::Object> error);
-	std::string headline_of(v8::Local<v8::Object> error);
+	bool place_in_sources(const std::string &url, int line, int column);
 	void error(v8::Local<v8::Object> error, int depth);
 	void error_properties(v8::Local<v8::Object> error, int depth);
 	void quoted(v8::Local<v8::String> string);
@@ -61,6 +62,28 @@ class describer
 
 /* ---- where it was thrown ---- */
 
+/* The same of the source that the code was made of. */
+bool describer::place_in_sources(const std::string &url, int line, int column)
+{
+	struct engine_source_place found = {};
+	if (!engine->source_finder || !engine->source_finder(engine->source_finder_arg, url.c_str(),
+					      line, column, &found))
+		return false;
+	text += std::string(found.url) + ":" + std::to_string(found.line) + "\n";
+	if (!found.text)
+		return true;
+	size_t length = strcspn(found.text, "\r\n");
+	if (length > LINE_WIDTH || found.column < 1 || (size_t)found.column > length)
+		return true;
+	text.append(found.text, length);
+	text += "\n";
+	for (int i = 0; i + 1 < found.column; i++)
+		if (((unsigned char)found.text[i] & 0xc0) != 0x80)
+			text += found.text[i] == '\t' ? '\t' : ' ';
+	text += "^\n\n";
+	return true;
+}
+
 /* The source line with a mark under the place. Of a long line (bundles have lines of
  * megabytes) only what is around it. */
 void describer::place(v8::Local<v8::Message> message)
@@ -70,7 +93,10 @@ void describer::place(v8::Local<v8::Message> message)
 	v8::Local<v8::String> source;
 	if (!name->IsString() || name.As<v8::String>()->Length() == 0 || line <= 0)
 		return;
-	text += utf8_of(engine, name.As<v8::String>()) + ":" + std::to_string(line) + "\n";
+	std::string url = utf8_of(engine, name.As<v8::String>());
+	if (place_in_sources(url, line, message->GetStartColumn(context).FromMaybe(0) + 1))
+		return;
+	text += url + ":" + std::to_string(line) + "\n";
 	if (!message->GetSourceLine(context).ToLocal(&source))
 		return;
 	int length = source->Length();
@@ -369,6 +395,7 @@ class plain_stacks
       public:
 	explicit plain_stacks(struct engine *owner) : engine(owner)
 	{
+		engine->describing = true;
 		v8::Local<v8::Object> error = view_of(engine->error_constructor);
 		v8::Local<v8::Context> context = context_of(engine);
 		v8::Local<v8::String> name = string_of(engine, "prepareStackTrace");
@@ -382,6 +409,7 @@ class plain_stacks
 	}
 	~plain_stacks()
 	{
+		engine->describing = false;
 		if (!descriptor.IsEmpty())
 			restore();
 	}
@@ -433,6 +461,12 @@ void describe_attach(struct engine *engine)
 			.ToLocal(&getter) &&
 		getter->IsFunction())
 		engine->stack_getter.Reset(engine->isolate, getter);
+}
+
+std::string describe_headline(struct engine *engine, v8::Local<v8::Value> error)
+{
+	describer reader(engine);
+	return error->IsObject() ? reader.headline_of(error.As<v8::Object>()) : "Error";
 }
 
 char *engine_exception_describe(struct engine *engine, engine_value *exception)

@@ -156,6 +156,14 @@ void engine_on_uncaught(struct engine *engine, engine_uncaught_callback callback
 void engine_allow_eval(struct engine *engine, bool allow);
 void engine_allow_wasm(struct engine *engine, bool allow);
 
+/* Hears of each attempt at one of these that was refused, with ALL also of each that was
+ * allowed. PLACE is "URL:line:column" in a file of the program, "" where there is none.
+ * Called in the middle of JavaScript, which it must not enter. */
+enum engine_code { ENGINE_CODE_STRING, ENGINE_CODE_WASM };
+typedef void (*engine_code_callback)(
+	void *arg, enum engine_code code, bool allowed, const char *place);
+void engine_on_code(struct engine *engine, engine_code_callback callback, bool all, void *arg);
+
 /* ---- scopes and references ---- */
 
 struct engine_scope {
@@ -315,6 +323,19 @@ char *engine_exception_describe(struct engine *engine, engine_value *exception);
 /* Where ERROR (or what Error.captureStackTrace was given) was made: its line of source,
  * and the column in it, from 0. NULL when that is not known. */
 engine_value *engine_error_place(struct engine *engine, engine_value *error, int *ret_column);
+
+/* Where in the sources a place of code is that was made of them: the strings are the
+ * finder's, until it is called again. Lines and columns begin with 1. */
+struct engine_source_place {
+	const char *url;
+	int line, column;
+	const char *text; /* that line; NULL: not known */
+};
+/* False when it is not known. */
+typedef bool (*engine_source_finder)(
+	void *arg, const char *url, int line, int column, struct engine_source_place *ret_place);
+/* From now on, stacks and engine_exception_describe tell places in the sources. */
+void engine_set_source_finder(struct engine *engine, engine_source_finder finder, void *arg);
 
 /* ---- promises ---- */
 

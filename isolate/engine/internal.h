@@ -81,7 +81,7 @@ struct engine {
 	uint64_t heap_bytes; /* the limit asked for; 0: V8's default */
 	size_t old_bytes;    /* what of it the old generation may have; 0 likewise */
 	bool heap_limit_reached;
-	bool wasm_allowed;
+	bool eval_allowed, wasm_allowed;
 	const intptr_t *microtask_count; /* in V8's queue; NULL when not to be seen */
 
 	engine_heap_limit_callback heap_limit_callback;
@@ -92,6 +92,15 @@ struct engine {
 	void *rejection_arg;
 	engine_uncaught_callback uncaught_callback;
 	void *uncaught_arg;
+
+	engine_code_callback code_callback;
+	void *code_arg;
+	bool code_all; /* it hears of what is allowed, too */
+
+	engine_source_finder source_finder; /* NULL: none */
+	void *source_finder_arg;
+	v8::Global<v8::Function> site_to_string; /* V8's own, of call sites; or not known yet */
+	bool describing;                         /* nothing of the tenant's may run */
 
 	engine_module_loader module_loader;
 	engine_module_meta module_meta;
@@ -199,6 +208,11 @@ void exceptions_rethrow(struct engine *engine);
 
 /* describe.cc */
 void describe_attach(struct engine *engine);
+/* "NAME: MESSAGE" of an error, without running anything. */
+std::string describe_headline(struct engine *engine, v8::Local<v8::Value> error);
+
+/* code.cc */
+void code_attach(struct engine *engine);
 
 /* limits.cc */
 void limits_configure(v8::Isolate::CreateParams *params, struct engine *engine);

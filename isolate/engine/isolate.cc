@@ -20,7 +20,7 @@ struct engine *isolate_allocate(const struct engine_tables *tables, uint64_t hea
 		engine->tables = *tables;
 	engine->bytes = std::make_shared<byte_allocator>();
 	engine->heap_bytes = heap_bytes;
-	engine->wasm_allowed = true;
+	engine->eval_allowed = engine->wasm_allowed = true;
 	tables_references(engine);
 	return engine;
 }
@@ -53,11 +53,6 @@ static void on_message(v8::Local<v8::Message> message, v8::Local<v8::Value> exce
 	engine->taken_message.Reset(engine->isolate, message);
 	engine->uncaught_callback(engine, engine->uncaught_arg, from_local(exception));
 	exceptions_drop(engine);
-}
-
-static bool wasm_allowed(v8::Local<v8::Context>, v8::Local<v8::String>)
-{
-	return engine_current->wasm_allowed;
 }
 
 /* With explicit microtasks V8's own way leaves the promise of WebAssembly.compile
@@ -102,10 +97,10 @@ static void configure_isolate(struct engine *engine)
 	isolate->SetMicrotasksPolicy(v8::MicrotasksPolicy::kExplicit);
 	isolate->SetPromiseRejectCallback(on_promise_reject);
 	isolate->AddMessageListener(on_message);
-	isolate->SetAllowWasmCodeGenerationCallback(wasm_allowed);
 	isolate->SetWasmAsyncResolvePromiseCallback(on_wasm_compiled);
 	/* It would block the only thread. */
 	isolate->SetAllowAtomicsWait(false);
+	code_attach(engine);
 	limits_attach(engine);
 	imports_attach(engine);
 }
@@ -253,14 +248,4 @@ void engine_on_uncaught(struct engine *engine, engine_uncaught_callback callback
 {
 	engine->uncaught_callback = callback;
 	engine->uncaught_arg = arg;
-}
-
-void engine_allow_eval(struct engine *engine, bool allow)
-{
-	context_of(engine)->AllowCodeGenerationFromStrings(allow);
-}
-
-void engine_allow_wasm(struct engine *engine, bool allow)
-{
-	engine->wasm_allowed = allow;
 }

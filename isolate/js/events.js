@@ -353,6 +353,7 @@ let globalTarget;
 export function setGlobalTarget(target) {
 	globalTarget = target;
 }
+export { globalTarget };
 
 function targetOf(value) {
 	if (isTarget(value)) return value;

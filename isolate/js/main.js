@@ -29,6 +29,7 @@ import './warm.js';
 import { process } from './process.js';
 import { Buffer } from './node/basics.js';
 import './node/index.js';
+import './lifecycle.js';
 import { restoreNames } from './node/names.js';
 import { eachBuiltin } from './node/registry.js';
 

@@ -96,13 +96,28 @@ let exitCode;
 let exiting = false;
 let startedAt = 0;
 
-function exit(code) {
-	if (code !== undefined) process.exitCode = code;
+// Tells the program once that it ends. The code to end with.
+function emitExit() {
 	if (!exiting) {
 		exiting = true;
 		process.emit('exit', exitCode ?? 0);
 	}
-	native.exit(exitCode ?? 0);
+	return exitCode ?? 0;
+}
+
+function exit(code) {
+	if (code !== undefined) process.exitCode = code;
+	native.exit(emitExit());
+}
+
+function emitBeforeExit() {
+	process.emit('beforeExit', exitCode ?? 0);
+}
+
+// As when a process of its own has nothing left to do. The code to end with.
+export function endProcess() {
+	emitBeforeExit();
+	return emitExit();
 }
 
 // ---- time and memory ----
@@ -268,7 +283,5 @@ hooks.startProcess = () => {
 };
 
 // The loop has nothing left to do; a listener may make new work.
-hooks.beforeExit = () => {
-	process.emit('beforeExit', exitCode ?? 0);
-};
+hooks.beforeExit = emitBeforeExit;
 hooks.exit = () => exit();

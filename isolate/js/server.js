@@ -223,7 +223,7 @@ function listenerAt(index) {
 			listeners[i] = ObjectFreeze({ __proto__: null, name, address });
 		}
 	}
-	return listeners[index];
+	return index < 0 ? undefined : listeners[index];
 }
 
 class ExecutionContext {
@@ -232,9 +232,15 @@ class ExecutionContext {
 	constructor(exchange) {
 		this.#exchange = exchange;
 	}
-	// { name, address } of the entry of net.listen that the client connected to.
+	// { name, address } of the entry of net.listen that the client connected to; undefined
+	// when it came by another way.
 	get listener() {
 		return #exchange in this ? listenerAt(this.#exchange.listener) : illegalInvocation();
+	}
+	// The program is ready to serve: for those that tenant.json says of that they tell.
+	ready() {
+		if (!(#exchange in this)) illegalInvocation();
+		native.lifecycleReady();
 	}
 	// The worker lives until PROMISE settles, at most until its grace time is over.
 	waitUntil(promise) {
@@ -528,15 +534,12 @@ hooks.onAbort = (slot, reason) => {
 	exchange?.abort(reason);
 };
 
-// GIVEN: the default export; ENV: the tenant's environment; NEEDED: whether some listener is
-// there for HTTP, because the program did not take it over with node:net.
-hooks.startServer = (given, env, needed) => {
-	if (!isObject(given) || typeof given.fetch !== 'function') {
-		if (!needed) return;
-		throw new TypeError(
-			'the default export has no fetch function: export default { fetch(request, env, ctx) { … } }',
-		);
-	}
+// ---- the program ----
+
+// GIVEN: the default export, whose fetch is called as its method; ENV: the tenant's
+// environment.
+export function setProgram(given, env) {
 	handler = given;
-	environment = env ?? {};
-};
+	environment = env;
+}
+export { dropBody, notAResponse };

@@ -1,5 +1,5 @@
 /* The runtime of a worker without the worker: no sandbox, no supervisor. For the tests of
- * fetch() (test/unit/fetch_client_test.py), which are its egress process and supervisor,
+ * fetch() (test/unit/fetch_*_test.py), which are its egress process and supervisor,
  * and for measuring what the confinement costs.
  *
  *     fetch_host [OPTION…] SNAPSHOT SCRIPT    SCRIPT is a classic script

@@ -168,6 +168,12 @@ static void on_report(uv_signal_t *handle, int number)
 	fflush(stdout);
 }
 
+static void on_drained(void)
+{
+	printf("drained\n");
+	exit(0);
+}
+
 static void on_terminate(uv_signal_t *handle, int number)
 {
 	(void)handle;
@@ -175,13 +181,7 @@ static void on_terminate(uv_signal_t *handle, int number)
 	if (!runtime.engine)
 		exit(0);
 	runtime.stopping = true;
-	http_server_drain(grace_ms);
-}
-
-void http_on_drained(void)
-{
-	printf("drained\n");
-	exit(0);
+	http_server_drain(grace_ms, on_drained);
 }
 
 static void watch_signals(void)

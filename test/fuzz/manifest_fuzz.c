@@ -27,6 +27,34 @@ static void check_entry(const char *entry)
 	}
 }
 
+/* It goes into a message as it is. */
+static void check_probe(const struct manifest_probe *probe)
+{
+	require(!probe->wanted || probe->kind < PROBE_KIND_COUNT);
+	require(!probe->wanted || (probe->kind == PROBE_HTTP) == (probe->path != NULL));
+	require(probe->period_ms >= 1000 && probe->timeout_ms >= 1000);
+	require(probe->failure_threshold >= 1 && probe->success_threshold >= 1);
+	if (probe->path)
+		require(probe->path[0] == '/' && strlen(probe->path) <= PROBE_PATH_MAX);
+}
+
+/* Nothing is granted by default but a listener; what is asked for and granted by nobody is
+ * missing, whatever it is. */
+static void check_asks(const struct manifest *manifest)
+{
+	struct policy_list missing = {0};
+	struct policy *policy = policy_default();
+	require(policy != NULL);
+	require(manifest_missing_permissions(manifest, policy, &missing, NULL) == 0);
+	if (manifest->asks)
+		require(missing.count >= manifest->asks->fs.read.count +
+						 manifest->asks->fs.write.count +
+						 manifest->asks->net.connect.count +
+						 manifest->asks->env.secrets.count);
+	policy_list_clear(&missing);
+	policy_free(policy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct manifest *manifest, *again;
@@ -43,6 +71,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(manifest->startup_ms >= 100 && manifest->startup_ms <= 600000);
 	require(manifest->grace_ms <= 600000);
 	require(manifest->idle_ms >= 1000 && manifest->idle_ms <= 3600000);
+	require(manifest->instances >= 1 && manifest->instances <= MANIFEST_INSTANCES_MAX);
+	require(manifest->schedule_count <= MANIFEST_SCHEDULES_MAX);
+	for (size_t i = 0; i < manifest->schedule_count; i++)
+		require(manifest->schedules[i].cron != NULL);
+	for (size_t i = 0; i < MANIFEST_PROBE_ROLES; i++)
+		check_probe(&manifest->probes[i]);
+	check_asks(manifest);
 	cleanup_free char *printed = manifest_print(manifest);
 	require(printed != NULL);
 	require(manifest_parse(printed, strlen(printed), "fuzz", &again, &error) == 0);

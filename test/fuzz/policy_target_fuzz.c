@@ -54,7 +54,7 @@ static void check_decisions(const struct policy_target *target)
 	if (target->kind == POLICY_NET_ADDRESS)
 		require(!decision.allowed);
 	static const uint8_t loopback[16] = {127, 0, 0, 1};
-	policy_match_address(&all, &none, target, AF_INET, loopback, &decision);
+	policy_match_address(&all, &none, target, AF_INET, loopback, false, &decision);
 	require(!decision.allowed);
 }
 

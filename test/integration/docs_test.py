@@ -6,7 +6,7 @@ import subprocess
 import unittest
 
 import harness
-from harness import ROOT, TenantdTest
+from harness import ROOT, TenantdTest, request
 
 
 class ReadmeTest(TenantdTest):
@@ -43,6 +43,22 @@ class ReadmeTest(TenantdTest):
             for target in re.findall(r"\]\(([^)#:]+)\)", file.read()):
                 self.assertTrue(os.path.exists(os.path.join(os.path.dirname(path), target)),
                                 f"{path}: {target}")
+
+
+class RuntimeTest(TenantdTest):
+    def test_the_programs_of_the_reference(self):
+        with open(ROOT + "/docs/runtime.md") as file:
+            programs = re.findall(r"```js\n(.*?)```", file.read(), re.S)
+        self.assertGreaterEqual(len(programs), 3)
+        for number, program in enumerate(programs):
+            name = f"doc{number}"
+            port = self.deploy(name, self.write(f"{name}/main.js", program))
+            status, _, body = request(port)
+            self.assertEqual(status, 200, program)
+            self.assertTrue(body.endswith(b"\n"), program)
+            self.assertEqual(self.daemon.ctl("stop", name).returncode, 0)
+            self.assertNotIn("Error", self.daemon.ctl("logs", name).stdout)
+        self.assertIn("1 requests, exit code 0", self.daemon.ctl("logs", name).stdout)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import threading
 import time
 import unittest
 
+import netns
 from harness import BUILD, SLOW
 
 READY, AUDIT, ADD, FORGET, CONNECT, RESOLVE, CANCEL, DROP, PROXY, CONNECTED, RESOLVED, REFUSED = \
@@ -23,22 +24,29 @@ DENIED, BAD_HOST, NOT_FOUND, DNS_FAILED, TIMED_OUT, CONNECT_FAILED, LIMIT, FAILE
 UID = 65533
 PUBLIC, OTHER, DEAD = "93.184.216.34", "93.184.216.35", "93.184.216.99"
 SIX, SIX_DEAD = "2606:2800::1", "2606:2800::dead"
+# Of the host itself; the second one of the same network has the first one as its source.
+OWN, OWN_SECOND, OWN_SIX = "203.0.113.7", "203.0.113.8", "2606:2801:1::7"
 
 
 def set_up_network():
-    """Loopback up, with public addresses on it (ip(8) may not be there)."""
-    with socket.socket() as four, socket.socket(socket.AF_INET6) as six:
-        for number, address in enumerate(("127.0.0.1", PUBLIC, OTHER, DEAD)):
-            name = f"lo:{number}".encode() if number else b"lo"
-            fcntl.ioctl(four, 0x8916,  # SIOCSIFADDR
-                        struct.pack("16sHH4s8x", name, socket.AF_INET, 0, socket.inet_aton(address)))
-            if number:
-                fcntl.ioctl(four, 0x891C,  # SIOCSIFNETMASK
-                            struct.pack("16sHH4s8x", name, socket.AF_INET, 0, b"\xff" * 4))
-        fcntl.ioctl(four, 0x8914, struct.pack("16sH14x", b"lo", 0x49))  # SIOCSIFFLAGS: up
-        for address in (SIX, SIX_DEAD):
-            fcntl.ioctl(six, 0x8916, socket.inet_pton(socket.AF_INET6, address) +
-                        struct.pack("=Ii", 128, 1))
+    """This namespace has loopback, a public address of its own, and a cable to another one,
+    which is returned: the Internet."""
+    os.unshare(os.CLONE_NEWNET)
+    netns.without_address_detection()
+    internet = netns.current()
+
+    def set_up_internet():
+        netns.set_addresses("lo", [("127.0.0.1", 8)])
+        netns.set_addresses("wan", [(a, 24) for a in (PUBLIC, OTHER, DEAD)],
+                            [(a, 64) for a in (SIX, SIX_DEAD)])
+    os.unshare(os.CLONE_NEWNET)
+    netns.without_address_detection()
+    netns.make_veth("wan", "wan", internet)
+    netns.set_addresses("lo", [("127.0.0.1", 8)])
+    netns.set_addresses("wan", [("93.184.216.1", 24), (OWN, 24), (OWN_SECOND, 24)],
+                        [("2606:2800::a", 64), (OWN_SIX, 128)])
+    netns.inside(internet, set_up_internet)
+    return internet
 
 
 class Hole:
@@ -302,8 +310,7 @@ class EgressTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.namespace = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        os.unshare(os.CLONE_NEWNET)
-        set_up_network()
+        cls.internet = set_up_network()
         cls.dns = Dns()
         cls.folder = tempfile.mkdtemp(prefix="tenantd-egress-test-")
         os.chmod(cls.folder, 0o755)
@@ -312,12 +319,10 @@ class EgressTest(unittest.TestCase):
         cls.write_resolv_conf()
         with open(cls.hosts, "w") as file:
             file.write(f"{PUBLIC} filed.example\n")
-        cls.echo = Server((PUBLIC, 0), Echo)
         cls.local = Server(("127.0.0.1", 0), Echo)
-        cls.http = Server((PUBLIC, 0), Http)
-        cls.port = cls.echo.port
-        cls.holes = [Hole(DEAD, 80), Hole(DEAD, cls.port),
-                     Hole(SIX_DEAD, cls.port, socket.AF_INET6)]
+        cls.own = Server(("0.0.0.0", 0), Echo)
+        cls.own_six = Server((OWN_SIX, 0), Echo, socket.AF_INET6)
+        netns.inside(cls.internet, cls.set_up_servers)
         cls.dns.names = {
             "api.example": [PUBLIC],
             "chain.example": "->middle.example",
@@ -327,6 +332,9 @@ class EgressTest(unittest.TestCase):
             "mapped.example": ["::ffff:127.0.0.1"],
             "metadata.example": ["169.254.169.254"],
             "mixed.example": ["10.0.0.5", PUBLIC],
+            "own.example": [OWN],
+            "own-mapped.example": [f"::ffff:{OWN}"],
+            "own-mixed.example": [OWN_SECOND, PUBLIC],
             "many.example": [f"23.1.{i // 250}.{i % 250 + 1}" for i in range(400)],
             "evil-example.com": [PUBLIC],
             "www.example.com": [PUBLIC],
@@ -336,6 +344,14 @@ class EgressTest(unittest.TestCase):
             "dead.example": [DEAD],
             "127.0.0.1.nip.io": ["127.0.0.1"],
         }
+
+    @classmethod
+    def set_up_servers(cls):
+        cls.echo = Server((PUBLIC, 0), Echo)
+        cls.http = Server((PUBLIC, 0), Http)
+        cls.port = cls.echo.port
+        cls.holes = [Hole(DEAD, 80), Hole(DEAD, cls.port),
+                     Hole(SIX_DEAD, cls.port, socket.AF_INET6)]
 
     @classmethod
     def write_resolv_conf(cls, port=None):
@@ -348,6 +364,7 @@ class EgressTest(unittest.TestCase):
     def tearDownClass(cls):
         os.setns(cls.namespace, os.CLONE_NEWNET)
         os.close(cls.namespace)
+        os.close(cls.internet)
 
     def setUp(self):
         self.dns.silent = False
@@ -405,6 +422,36 @@ class EgressTest(unittest.TestCase):
             self.assertIn(f"{name} resolved to ", text)
             self.assertIn("loopback address 127.0.0.1 needs a grant by address of its own", text)
         self.assertIn("metadata", member.connect("metadata.example", 80)[2])
+
+    def test_the_hosts_own_public_addresses_need_a_grant_that_names_them(self):
+        """What listens on all addresses of the host is not the Internet."""
+        port = self.own.port
+        member = self.egress.add(1, ["*.example", "0.0.0.0/0", "[::/0]", "203.0.113.0/24"])
+        for host in (OWN, OWN_SECOND, "3405803783", f"::ffff:{OWN}", "own.example",
+                     "own-mapped.example", "93.184.216.1", "2606:2800::a"):
+            refusal, code, text = member.connect(host, port)
+            self.assertEqual(refusal, DENIED, host)
+            self.assertIn("of this host itself", text)
+            self.assertIn("needs a grant by address of its own", text)
+        self.assertEqual(member.connect(OWN_SIX, self.own_six.port)[0], DENIED)
+        self.assertEqual(member.resolve("own.example")[0], DENIED)
+        self.assertEqual(member.resolve("own-mixed.example"), [PUBLIC])
+        denied = [resource for allowed, resource, _ in self.egress.audits() if not allowed]
+        self.assertIn(f"{OWN}:{port}", denied)
+        self.assertIn(f"own.example:{port} ({OWN})", denied)
+        exact = self.egress.add(2, [f"{OWN}:{port}", f"{OWN_SECOND}:{port}",
+                                    f"[{OWN_SIX}]:{self.own_six.port}", "own.example"])
+        self.works(exact.connect(OWN, port))
+        self.works(exact.connect(OWN_SECOND, port))
+        self.works(exact.connect(OWN_SIX, self.own_six.port))
+        self.works(exact.connect("own.example", port))
+
+    def test_an_address_that_the_host_gets_later_is_its_own(self):
+        late = "198.51.100.9"
+        member = self.egress.add(1, ["0.0.0.0/0"])
+        self.assertNotEqual(member.connect(late, self.own.port)[0], DENIED)
+        netns.set_addresses("wan", [("93.184.216.1", 24), (OWN, 24), (OWN_SECOND, 24), (late, 24)])
+        self.assertEqual(member.connect(late, self.own.port)[0], DENIED)
 
     def test_a_grant_by_address_is_none_to_look_names_up(self):
         member = self.egress.add(1, [f"127.0.0.1:{self.local.port}"])
@@ -673,7 +720,7 @@ class EgressTest(unittest.TestCase):
             done = self.curl(*arguments, f"http://api.example:{self.http.port}/x")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("GET /x HTTP/1.1", done.stdout)
-        with Server(("2606:2800::1", 0), Http, socket.AF_INET6) as six:
+        with netns.inside(self.internet, lambda: Server((SIX, 0), Http, socket.AF_INET6)) as six:
             done = self.curl("-x", f"socks5://127.0.0.1:{port}", f"http://[2606:2800::1]:{six.port}/six")
             self.assertIn("/six", done.stdout, done.stderr)
             six.shutdown()

@@ -1,6 +1,6 @@
 """fetch() of a confined tenant, end to end: policy, supervisor, tenantd-egress, seccomp,
-TLS, for real. What fetch() does in every corner is in test/unit/fetch_client_test.py; here
-is what only the whole system shows."""
+TLS, for real. What fetch() does in every corner is in test/unit/fetch_*_test.py; here is
+what only the whole system shows."""
 
 import json
 import os

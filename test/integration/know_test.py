@@ -238,6 +238,54 @@ class KnowTest(TenantdTest):
         self.assertEqual([(r["layer"], r["resource"]) for r in self.audit("grows")],
                          [("cgroup", "limits.memory")])
 
+    def test_code_that_is_made_is_recorded_with_its_place(self):
+        """Refusals by the engine; with "all", what it allowed."""
+        source = ("export const f = () => eval('1 + 1');\n"
+                  "const module = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]);\n"
+                  "for (const make of [f, () => new Function('return 2')(),\n"
+                  "  () => new WebAssembly.Module(module)])\n"
+                  "  try { make(); console.log('made'); } catch (e) { console.log(e.name); }\n"
+                  "await WebAssembly.compile(module).catch(() => 0);\n"
+                  "eval(7);\n")
+        expected = [("eval", "script.js:1:24"), ("eval", "script.js:3:30"),
+                    ("wasm", "script.js:4:9"), ("wasm", "script.js:6:19")]
+        for granted, audit, name in ((False, "denied", "makes"), (True, "denied", "may-make"),
+                                     (True, "all", "all-made"), (False, "off", "off-made")):
+            path = self.policy(permissions={"eval": granted, "wasm": granted}, audit=audit)
+            done = self.run_script(source, "--name", name, "--policy", path)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout.split(), ["made"] * 3 if granted else
+                             ["EvalError", "EvalError", "CompileError"])
+            told = [(r["permission"], r["resource"]) for r in self.audit(name)]
+            self.assertEqual(told, [] if granted and audit == "denied" or audit == "off" else expected)
+            for record in self.audit(name):
+                self.assertEqual(record["layer"], "engine")
+                self.assertEqual(record["result"], "allowed" if granted else "denied")
+        path = self.policy(permissions={"eval": False, "wasm": False})
+        done = self.daemon.ctl("policy", "suggest", "makes", "--policy", path)
+        grants = json.loads(done.stdout)["permissions"]
+        self.assertEqual((grants["eval"], grants["wasm"]), (True, True))
+        self.assertIn("script.js:1:24", done.stderr)
+
+    def test_what_is_dropped_of_a_flood_is_told(self):
+        done = self.run_script("""
+            import fs from 'node:fs';
+            for (let second = 0; second < 2; second++) {
+              for (let i = 0; i < 400; i++)
+                try { fs.readFileSync(`/etc/${second}/${i}`); } catch {}
+              await new Promise((done) => setTimeout(done, 1100));
+            }
+            try { fs.readFileSync('/etc/last'); } catch {}
+            """, "--name", "floods")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        records = self.audit("floods", "-n", "5000")
+        told = [r for r in records if "dropped" not in r]
+        dropped = [r["dropped"] for r in records if "dropped" in r]
+        self.assertEqual(len(told) + sum(dropped), 801)
+        self.assertGreater(sum(dropped), 600)
+        shown = self.daemon.ctl("audit", "floods", "-n", "5000").stdout
+        self.assertIn("records dropped", shown)
+
     def test_audit_off_records_nothing(self):
         path = self.policy(audit="off", limits={"request": {"cpu": "50ms"}})
         self.run_script("for(;;);", "--name", "silent", "--policy", path)
@@ -274,16 +322,18 @@ class KnowTest(TenantdTest):
 
     def test_policy_test_answers_with_its_exit_code(self):
         self.deploy("tested", self.write("main.js", SHOW_ENV), port=0)
-        allowed = (("read", "/app/main.js"), ("listen", "127.0.0.1:0"))
+        allowed = (("read", "/app/main.js"), ("listen", "127.0.0.1:0"), ("wasm",))
         denied = (("read", "/etc/passwd"), ("write", "/app/main.js"), ("exec", "/bin/sh"),
-                  ("connect", "example.com:443"), ("listen", "0.0.0.0:80"), ("env", "PATH"))
+                  ("connect", "example.com:443"), ("listen", "0.0.0.0:80"), ("env", "PATH"),
+                  ("eval",))
         for question in allowed:
             self.assertEqual(self.daemon.ctl("policy", "test", "tested", *question).returncode, 0)
         for question in denied:
             done = self.daemon.ctl("policy", "test", "tested", *question)
             self.assertEqual(done.returncode, 1, question)
             self.assertTrue(done.stdout.startswith("denied: "), done.stdout)
-        for wrong in (("read", "relative"), ("connect", "no-port"), ("fly", "/"), ("read",)):
+        for wrong in (("read", "relative"), ("connect", "no-port"), ("fly", "/"), ("read",),
+                      ("eval", "x")):
             self.assertEqual(self.daemon.ctl("policy", "test", "tested", *wrong).returncode, 2)
         done = self.daemon.ctl("policy", "test", "tested", "read", "/etc/passwd", "--json")
         self.assertEqual(json.loads(done.stdout)["result"], "denied")
@@ -377,6 +427,60 @@ class KnowTest(TenantdTest):
             depths.append(int(depth))
         self.assertGreater(depths[1], 4 * depths[0])
         self.assertGreater(depths[2], 30 * depths[1])
+
+
+class ContainerTest(TenantdTest):
+    """What is said of a policy where there are no mounts and namespaces."""
+
+    options = ("--tier", "container")
+
+    def test_explain_says_what_this_tier_does(self):
+        self.deploy("explained", self.write("main.js", SHOW_ENV), port=0)
+        document = self.daemon.json("policy", "explain", "explained")
+        self.assertEqual(document["tier"], "container")
+        text = self.daemon.ctl("policy", "explain", "explained").stdout
+        release = self.daemon.status("explained")["release"]
+        for part in (f"{self.daemon.state}/releases/{release}", "Landlock, alone", "can be seen",
+                     "the tier container"):
+            self.assertIn(part, text)
+        for part in ("/app", "namespace,", "namespace ", "mount (", "no swap"):
+            self.assertNotIn(part, text)
+        refused = self.policy(limits={"tmp": "1M"}, tier="full",
+                              permissions={"child": {"exec": ["/bin/true"]}})
+        text = self.daemon.ctl("policy", "explain", refused).stdout
+        for part in ("limits.tmp needs", "child.exec needs", "demands the tier full"):
+            self.assertIn(part, text)
+        # Without a daemon nobody knows: the tier full.
+        alone = subprocess.run([os.path.join(BUILD, "tenantctl"), "--socket", "/nowhere", "policy",
+                                "explain", refused], capture_output=True, text=True)
+        self.assertIn("at /app", alone.stdout)
+        self.assertIn("the tier full", alone.stdout)
+
+    def test_policy_test_knows_where_the_release_is(self):
+        data = tempfile.mkdtemp(prefix="tenantd-data-", dir="/var/tmp")
+        self.addCleanup(os.rmdir, data)
+        self.deploy("tested", self.write("main.js", SHOW_ENV), port=0,
+                    permissions={"fs": {"read": [data]}})
+        release = f"{self.daemon.state}/releases/{self.daemon.status('tested')['release']}"
+        for question, code in ((("read", f"{release}/main.js"), 0), (("read", "/app/main.js"), 1),
+                               (("write", f"{release}/x"), 1), (("read", data), 0),
+                               (("exec", "/bin/true"), 1)):
+            done = self.daemon.ctl("policy", "test", "tested", *question)
+            self.assertEqual(done.returncode, code, done.stdout)
+
+    def test_suggest_grants_no_release(self):
+        port = self.deploy("suggested", self.write("main.js", """
+            import fs from 'node:fs';
+            export default { fetch() {
+              fs.readFileSync(new URL(import.meta.url));
+              try { fs.writeFileSync(new URL('x', import.meta.url), ''); } catch {}
+              try { fs.readFileSync('/etc/hosts'); } catch {}
+              return new Response('ok');
+            } };"""), port=0, audit="all")
+        request(port)
+        done = self.daemon.ctl("policy", "suggest", "suggested")
+        self.assertEqual(json.loads(done.stdout)["permissions"]["fs"],
+                         {"read": ["/etc/hosts"], "write": []}, done.stderr)
 
 
 if __name__ == "__main__":

@@ -378,10 +378,12 @@ class UnitTest(unittest.TestCase):
             print(f"\nwithout {' '.join(what)}: {program}: {counts[0].strip()}")
 
     def test_without_clone3(self):
-        self.passes(("clone3",), "sandbox_test", "sandbox_grant_test", "sandbox_pool_test")
+        self.passes(("clone3",), "sandbox_test", "sandbox_grant_test",
+                    "sandbox_grant_owners_test", "sandbox_pool_test")
 
     def test_without_openat2(self):
-        self.passes(("openat2",), "sandbox_test", "sandbox_grant_test", "store_test",
+        self.passes(("openat2",), "sandbox_test", "sandbox_grant_test",
+                    "sandbox_grant_paths_test", "job_test", "store_test",
                     "archive_test", "common_file_test")
 
     def test_without_cgroup_v2(self):

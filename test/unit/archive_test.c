@@ -84,7 +84,7 @@ static struct archive_made make(const char *path)
 {
 	struct archive_made made;
 	struct error error = {0};
-	if (archive_make(path, &made, &error) < 0)
+	if (archive_make(path, NULL, &made, &error) < 0)
 		fail_msg("%s", error.message);
 	return made;
 }
@@ -93,7 +93,7 @@ static void assert_refused(const char *path, const char *expected)
 {
 	struct archive_made made;
 	struct error error = {0};
-	if (archive_make(path, &made, &error) >= 0)
+	if (archive_make(path, NULL, &made, &error) >= 0)
 		fail_msg("not refused: %s", expected);
 	if (!strstr(error.message, expected))
 		fail_msg("expected \"%s\", got \"%s\"", expected, error.message);
@@ -140,17 +140,17 @@ static void folders_that_cannot_be_a_release_are_refused(void **unused)
 	assert_refused("/dev/null", "/dev/null is neither a file nor a folder");
 	assert_refused(source, "which module to start with?");
 	put("index.ts", "");
-	assert_refused(source, "index.ts: TypeScript is not supported yet");
+	assert_refused(source, "index.ts is TypeScript, which has to be bundled");
 	put("tenant.json", "{\"entry\": \"gone.js\"}");
 	assert_refused(source, "gone.js");
 	put("tenant.json", "{\"entry\": \"index.ts\"}");
-	assert_refused(source, "TypeScript is not supported yet");
+	assert_refused(source, "is TypeScript, which has to be bundled");
 	put("tenant.json", "{\n \"entry\": }");
 	assert_refused(source, "/app/tenant.json:2:");
 	assert_int_equal(unlink(in_source("tenant.json")), 0);
 	put("package.json", "{\"main\": \"./lib.cjs\"}");
 	put("lib.cjs", "");
-	assert_refused(source, "package.json: /main: lib.cjs: CommonJS is not supported");
+	assert_refused(source, "lib.cjs is CommonJS, which has to be bundled");
 	put("package.json", "{");
 	assert_refused(source, "/app/package.json:1:");
 	put("package.json", "{}");
@@ -210,7 +210,7 @@ static void one_file_is_a_release(void **unused)
 	put("data.json", "{}");
 	assert_refused(in_source("data.json"), "data.json is data, not a program");
 	put("a.ts", "");
-	assert_refused(in_source("a.ts"), "a.ts: TypeScript is not supported yet");
+	assert_refused(in_source("a.ts"), "a.ts is TypeScript, which has to be bundled");
 	put("a.txt", "");
 	assert_refused(in_source("a.txt"), "its name must end with .js or .mjs");
 }

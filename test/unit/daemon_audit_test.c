@@ -229,6 +229,31 @@ static void a_worker_may_claim_only_what_it_can_see(void **state)
 	assert_false(audit_message(&instance, message, sizeof(struct message_audit)));
 }
 
+/* It has a rate of its own, and tells how many decisions that kept back. */
+static void what_a_worker_kept_back_is_counted(void **state)
+{
+	char message[AUDIT_MESSAGE_MAX];
+	(void)state;
+	size_t length = claim(AUDIT_FS_READ, AUDIT_LAYER_MOUNT, 0, -1, "/a", message);
+	const uint32_t many = 1234, most = UINT32_MAX;
+	memcpy(message + offsetof(struct message_audit, dropped), &many, sizeof many);
+	assert_true(audit_message(&instance, message, length));
+	struct lines *lines = last("shop", false, 10);
+	assert_int_equal(lines->count, 2);
+	assert_int_equal(json_integer_value(json_object_get(lines->items[0], "dropped")), 1234);
+	assert_non_null(strstr(text(lines->items[0], "detail"), "from its workers"));
+	assert_string_equal(text(lines->items[1], "resource"), "/a");
+	/* Whatever it claims, it gets no more lines by it. */
+	memcpy(message + offsetof(struct message_audit, dropped), &most, sizeof most);
+	for (int i = 0; i < AUDIT_BURST + 100; i++)
+		assert_true(audit_message(&instance, message, length));
+	assert_true(last("shop", false, 4096)->count <= 2 * (AUDIT_BURST + 30));
+	instance.audit = POLICY_AUDIT_OFF;
+	size_t before = last("shop", false, 4096)->count;
+	assert_true(audit_message(&instance, message, length));
+	assert_int_equal(last("shop", false, 4096)->count, before);
+}
+
 static void claims_do_not_hide_what_others_saw(void **state)
 {
 	char message[AUDIT_MESSAGE_MAX];
@@ -339,6 +364,7 @@ int main(void)
 		TEST(questions_are_answered_by_tenant_result_and_number),
 		TEST(the_rate_of_one_tenant_is_not_anothers),
 		TEST(a_worker_may_claim_only_what_it_can_see),
+		TEST(what_a_worker_kept_back_is_counted),
 		TEST(claims_do_not_hide_what_others_saw),
 		TEST(files_rotate_and_old_ones_go),
 		TEST(half_a_line_does_not_spoil_the_next),

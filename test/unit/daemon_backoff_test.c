@@ -85,6 +85,28 @@ static void test_a_healthy_time_forgets(void **unused)
 	assert_int_equal(backoff.failures, 0);
 }
 
+static void test_limits_are_those_of_tenant_json(void **unused)
+{
+	(void)unused;
+	struct manifest manifest = {
+		.backoff = {.base_ms = 7,
+			.cap_ms = 70,
+			.reset_ms = 700,
+			.crashloop_count = 3,
+			.crashloop_window_ms = 7000},
+	};
+	struct backoff_limits mine = backoff_limits_of(&manifest);
+	assert_int_equal(mine.base_ms, 7);
+	assert_int_equal(mine.cap_ms, 70);
+	assert_int_equal(mine.healthy_ms, 700);
+	assert_int_equal(mine.give_up_count, 3);
+	assert_int_equal(mine.give_up_window_ms, 7000);
+	assert_int_equal(mine.floor_ms, backoff_defaults.floor_ms);
+	manifest.backoff.crashloop_count = BACKOFF_FAILURES_MAX + 1; /* no more are remembered */
+	assert_int_equal(
+		backoff_limits_of(&manifest).give_up_count, BACKOFF_FAILURES_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -93,6 +115,7 @@ int main(void)
 		cmocka_unit_test(test_gives_up_after_too_many_within_the_window),
 		cmocka_unit_test(test_rare_failures_do_not_give_up),
 		cmocka_unit_test(test_a_healthy_time_forgets),
+		cmocka_unit_test(test_limits_are_those_of_tenant_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,8 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/file.h"
-#include "daemon/logs.h"
+#include "daemon/logs_old.h"
+#include "daemon/secrets.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -10,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -282,6 +284,11 @@ static void test_pipes_are_bounded(void **unused)
 	(void)unused;
 	struct error error = {0};
 	int writers[LOG_PIPES_MAX], ends[2];
+	struct rlimit files;
+	/* Two for each pipe. */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 	for (int i = 0; i < LOG_PIPES_MAX; i++)
 		writers[i] = attach(LOG_STREAM_STDOUT, 1);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -291,6 +298,215 @@ static void test_pipes_are_bounded(void **unused)
 	close(ends[1]);
 	for (int i = 0; i < LOG_PIPES_MAX; i++)
 		close(writers[i]);
+}
+
+static int attach_secret(const char *value, struct secrets **ret_secrets)
+{
+	struct error error = {0};
+	char path[128];
+	char *names[] = {"KEY"};
+	const struct policy_list list = {.items = names, .count = 1};
+	int ends[2];
+	snprintf(path, sizeof path, "%s/secrets", folder);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof path, "%s/secrets/shop", folder);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof path, "%s/secrets/shop/KEY", folder);
+	cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	put(fd, value);
+	snprintf(path, sizeof path, "%s/secrets", folder);
+	assert_int_equal(secrets_read(path, "shop", &list, ret_secrets, &error), 0);
+	snprintf(path, sizeof path, "rm -r %s/secrets", folder);
+	assert_int_equal(system(path), 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(
+		tenant_log_attach(test_log, ends[0], LOG_STREAM_STDOUT, 1, *ret_secrets, &error),
+		0);
+	return ends[1];
+}
+
+/* Wherever a long line is cut, and however its bytes come in. */
+static void test_a_secret_is_left_out_of_a_long_line_wherever_it_stands(void **unused)
+{
+	(void)unused;
+	static const char secret[] = "hunter22-correct-horse-battery";
+	static char line[LOG_LINE_MAX + 600];
+	struct secrets *secrets = NULL;
+	int out = attach_secret(secret, &secrets);
+	wait_for_fresh_second();
+	for (size_t at = LOG_LINE_MAX - 300; at < LOG_LINE_MAX + 40; at += 17) {
+		memset(line, 'x', sizeof line);
+		memcpy(line + at, secret, sizeof secret - 1);
+		line[sizeof line - 1] = '\n';
+		const size_t first = at + at % sizeof secret; /* inside of it */
+		seen_length = 0;
+		assert_int_equal(file_write_all(out, line, first), 0);
+		turn_loop(2);
+		assert_int_equal(file_write_all(out, line + first, sizeof line - first), 0);
+		turn_loop(2);
+		assert_non_null(strstr(seen, "***"));
+		for (size_t part = 0; part + 4 < sizeof secret; part++) {
+			char piece[5] = {0};
+			memcpy(piece, secret + part, 4);
+			assert_null(strstr(seen, piece));
+		}
+	}
+	close(out);
+	secrets_free(secrets);
+}
+
+/* Nothing that a tenant prints makes a line of its own, or one of tenantd's. */
+static void test_no_output_can_forge_a_line(void **unused)
+{
+	(void)unused;
+	cleanup_free char *text = NULL;
+	struct error error = {0};
+	unsigned lines = 0;
+	static const char evil[] =
+		"\"}\r{\"time\":\"2026-11-21T00:00:00.000Z\",\"stream\":\"tenantd\","
+		"\"line\":\"x\"}\v\f\xc2\x85\xe2\x80\xa8\xe2\x80\xa9\x1b[2J\\\"\n";
+	int out = attach(LOG_STREAM_STDOUT, 1);
+	assert_int_equal(file_write_all(out, evil, sizeof evil - 1), 0);
+	assert_int_equal(file_write_all(out, "\0\0\n", 3), 0);
+	close(out);
+	turn_loop(20);
+	assert_int_equal(seen_lines, 2);
+	assert_int_equal(file_read(folder_fd, "shop.log", 1 << 20, &text, NULL, &error), 0);
+	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+		json_t *item = json_loadb(line, (size_t)(end - line), JSON_REJECT_DUPLICATES, NULL);
+		assert_string_equal(json_string_value(json_object_get(item, "stream")), "stdout");
+		json_decref(item);
+		lines++;
+	}
+	assert_int_equal(lines, 2);
+}
+
+static void test_a_character_is_not_cut_in_two(void **unused)
+{
+	(void)unused;
+	static char line[LOG_LINE_MAX + 100];
+	struct secrets *secrets = NULL;
+	int out = attach(LOG_STREAM_STDOUT, 1), other = attach_secret("hunter22", &secrets);
+	for (int start = 0; start < 3; start++) {
+		size_t length = (size_t)start;
+		memset(line, 'x', length);
+		while (length + 3 < sizeof line - 1) {
+			memcpy(line + length, "\xe2\x82\xac", 3);
+			length += 3;
+		}
+		line[length++] = '\n';
+		assert_int_equal(file_write_all(out, line, length), 0);
+		turn_loop(5);
+		assert_int_equal(file_write_all(other, line, length), 0);
+		turn_loop(5);
+	}
+	assert_null(strstr(seen, "\\x"));
+	close(out);
+	close(other);
+	secrets_free(secrets);
+}
+
+/* A full disk, or a kill -9 in the middle of write(2), leaves half a line. */
+static void test_half_a_line_does_not_spoil_the_next(void **unused)
+{
+	(void)unused;
+	cleanup_free char *text = NULL;
+	struct error error = {0};
+	cleanup_close int file =
+		openat(folder_fd, "shop.log", O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+	put(file, "{\"time\":\"2026-");
+	tenant_log_note(test_log, "whole");
+	assert_int_equal(file_read(folder_fd, "shop.log", 1 << 20, &text, NULL, &error), 0);
+	const char *second = strchr(text, '\n');
+	assert_non_null(second);
+	json_t *line = json_loads(second + 1, 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(line, "line")), "whole");
+	json_decref(line);
+}
+
+/* Wherever kill -9 meets the renames, no file is lost but the oldest. */
+static void test_a_rotation_that_was_interrupted_is_finished(void **unused)
+{
+	(void)unused;
+	static char line[LOG_LINE_MAX];
+	struct stat status;
+	/* shop.1.log has been renamed to shop.2.log, shop.log not yet. */
+	cleanup_close int full =
+		openat(folder_fd, "shop.log", O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+	assert_int_equal(ftruncate(full, LOG_FILE_BYTES), 0);
+	cleanup_close int old =
+		openat(folder_fd, "shop.2.log", O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+	put(old, "old\n");
+	memset(line, 'z', sizeof line - 1);
+	tenant_log_note(test_log, line);
+	assert_int_equal(fstatat(folder_fd, "shop.1.log", &status, 0), 0);
+	assert_true(status.st_size >= LOG_FILE_BYTES && status.st_size <= LOG_FILE_BYTES + 1);
+	assert_int_equal(fstatat(folder_fd, "shop.2.log", &status, 0), 0);
+	assert_int_equal(status.st_size, 4);
+	assert_int_equal(fstatat(folder_fd, "shop.log", &status, 0), 0);
+	assert_uint_in_range(status.st_size, LOG_LINE_MAX, 2 * LOG_LINE_MAX);
+}
+
+/* kill -9 of the daemon: who asks the next one is told what the last one wrote. */
+static void test_lines_of_an_earlier_daemon_are_told(void **unused)
+{
+	(void)unused;
+	struct error error = {0};
+	int out = attach(LOG_STREAM_STDOUT, 1);
+	put(out, "one \"quoted\" \\ \x1b\n");
+	turn_loop(20);
+	close(out);
+	tenant_log_note(test_log, "two");
+	tenant_log_unfollow(test_log, seen);
+	test_log = tenant_log_free(test_log);
+	cleanup_close int file = openat(folder_fd, "shop.log", O_WRONLY | O_APPEND | O_CLOEXEC);
+	put(file, "{\"time\":\"no time\",\"stream\":\"stdout\",\"line\":\"x\"}\nno json\n{\"ti");
+	assert_int_equal(tenant_log_new(event, folder_fd, "shop", &test_log, &error), 0);
+	static const char both[] = "stdout|one \"quoted\" \\\\ \\x1b\ntenantd|two\n";
+	seen_length = seen_lines = 0;
+	tenant_log_last(test_log, 100, see, NULL);
+	assert_string_equal(seen, both);
+	tenant_log_note(test_log, "three");
+	seen_length = 0;
+	tenant_log_last(test_log, 100, see, NULL);
+	assert_string_equal(seen, "stdout|one \"quoted\" \\\\ \\x1b\ntenantd|two\ntenantd|three\n");
+	seen_length = 0;
+	tenant_log_last(test_log, 1, see, NULL);
+	assert_string_equal(seen, "tenantd|three\n");
+	/* Of a large file only the end is read, from a whole line on. */
+	tenant_log_follow(test_log, see, seen);
+	for (int i = 0; i < 2 * LOG_OLD_BYTES / 70; i++)
+		tenant_log_note(test_log, "many of them");
+	tenant_log_free(test_log);
+	assert_int_equal(tenant_log_new(event, folder_fd, "shop", &test_log, &error), 0);
+	seen_length = seen_lines = 0;
+	tenant_log_last(test_log, SIZE_MAX, see, NULL);
+	assert_uint_in_range(seen_lines, LOG_OLD_BYTES / 80, LOG_OLD_BYTES / 60);
+	seen_length = seen_lines = 0;
+	tenant_log_last(test_log, 2, see, NULL);
+	assert_string_equal(seen, "tenantd|many of them\ntenantd|many of them\n");
+}
+
+/* Control characters are written as several: what counts is what is written. */
+static void test_escapes_count_as_what_they_take(void **unused)
+{
+	(void)unused;
+	static char line[4096];
+	struct stat status;
+	int out = attach(LOG_STREAM_STDOUT, 1);
+	memset(line, '\x01', sizeof line);
+	line[sizeof line - 1] = '\n';
+	wait_for_fresh_second();
+	uint64_t until = clock_ms() + 800;
+	for (int i = 0; i < 40 && clock_ms() < until; i++) {
+		for (int k = 0; k < 8; k++)
+			assert_int_equal(file_write_all(out, line, sizeof line), 0);
+		sd_event_run(event, 1000);
+	}
+	assert_int_equal(fstatat(folder_fd, "shop.log", &status, 0), 0);
+	/* A backslash more each, for JSON; and one line more than there was room for. */
+	assert_true(status.st_size <= LOG_RATE_BYTES / 4 * 5 + 8 * (off_t)sizeof line);
+	close(out);
 }
 
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, open_log, close_log)
@@ -308,6 +524,13 @@ int main(void)
 		LOG_TEST(test_finish_takes_what_the_pipe_still_holds),
 		LOG_TEST(test_followers_are_bounded_and_can_leave),
 		LOG_TEST(test_pipes_are_bounded),
+		LOG_TEST(test_a_secret_is_left_out_of_a_long_line_wherever_it_stands),
+		LOG_TEST(test_no_output_can_forge_a_line),
+		LOG_TEST(test_a_character_is_not_cut_in_two),
+		LOG_TEST(test_half_a_line_does_not_spoil_the_next),
+		LOG_TEST(test_a_rotation_that_was_interrupted_is_finished),
+		LOG_TEST(test_lines_of_an_earlier_daemon_are_told),
+		LOG_TEST(test_escapes_count_as_what_they_take),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

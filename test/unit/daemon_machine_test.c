@@ -16,22 +16,27 @@
 
 static const char *states_file;
 
-/* What each event leads to: N new, O stopped, S starting, R running, P replacing,
- * B backoff, F failed, D stopping (drains), C cycling, X removing; `<` whatever the
- * deployment found; `.` refused. Columns: deploy start stop restart remove ready
- * rejected unfit exited finished gave-up backoff-over empty. */
-static const char letters[] = "NOSRPBFDCX";
+/* What each event leads to: N new, O stopped, S starting, R running, P replacing, V proving,
+ * K canary, I idle, B backoff, L crashloop, F failed, D stopping (drains), C cycling, X
+ * removing; `<` whatever the deployment found; `.` refused. Columns: deploy start stop restart
+ * reset promote remove wake ready trial canary rejected unfit exited finished gave-up failed
+ * idle backoff-over empty. */
+static const char letters[] = "NOSRPVKIBLFDCX";
 static const char *const expected[TENANT_STATE_COUNT] = {
-	[TENANT_NEW] = "S............",
-	[TENANT_STOPPED] = "SSOSX.......O",
-	[TENANT_STARTING] = "SSDSXR<B..F.S",
-	[TENANT_RUNNING] = "PRDPX...BOF..",
-	[TENANT_REPLACING] = "PPDPXRR.SSS..",
-	[TENANT_BACKOFF] = "SSDSX......SB",
-	[TENANT_FAILED] = "SSDSX.......F",
-	[TENANT_STOPPING] = ".CDCX.......O",
-	[TENANT_CYCLING] = ".CDCX.......S",
-	[TENANT_REMOVING] = "..X.X.......N",
+	[TENANT_NEW] = "S...................",
+	[TENANT_STOPPED] = "SSOSO.X............O",
+	[TENANT_STARTING] = "SSDSS.XSRV.<B.OLF..S",
+	[TENANT_RUNNING] = "PRDPR.XR.....BOLFI..",
+	[TENANT_REPLACING] = "PPDPP.XPRVK<.SSSS...",
+	[TENANT_PROVING] = ".VD.V.XVR..<.VVVV...",
+	[TENANT_CANARY] = ".KD.KPXK...<.KKKK...",
+	[TENANT_IDLE] = "SSDSI.XS...........I",
+	[TENANT_BACKOFF] = "SSDSS.XB..........SB",
+	[TENANT_CRASHLOOP] = "SSDSS.X............L",
+	[TENANT_FAILED] = "SSDSS.X............F",
+	[TENANT_STOPPING] = ".CDC..X............O",
+	[TENANT_CYCLING] = ".CDC..XC...........S",
+	[TENANT_REMOVING] = "..X...X............N",
 };
 
 static void test_every_state_and_event(void **unused)
@@ -80,7 +85,9 @@ static void test_a_start_can_succeed_and_fail(void **unused)
 			assert_true(allows(step.to, TENANT_EVENT_REJECTED));
 			if (step.to == TENANT_STARTING) {
 				assert_true(allows(step.to, TENANT_EVENT_UNFIT));
+				assert_true(allows(step.to, TENANT_EVENT_FINISHED));
 				assert_true(allows(step.to, TENANT_EVENT_GAVE_UP));
+				assert_true(allows(step.to, TENANT_EVENT_FAILED));
 			}
 			/* One instance at a time starts. */
 			if (state == TENANT_STARTING || state == TENANT_REPLACING)
@@ -118,11 +125,16 @@ static void test_stop_and_remove_lead_home(void **unused)
 static void test_a_rejected_deployment_goes_back(void **unused)
 {
 	(void)unused;
-	static const enum tenant_state from[] = {
-		TENANT_NEW, TENANT_STOPPED, TENANT_BACKOFF, TENANT_FAILED, TENANT_RUNNING};
+	static const enum tenant_state from[] = {TENANT_NEW, TENANT_STOPPED, TENANT_BACKOFF,
+		TENANT_CRASHLOOP, TENANT_FAILED, TENANT_IDLE, TENANT_RUNNING};
 	for (size_t i = 0; i < ARRAY_LENGTH(from); i++) {
 		struct machine machine = {.state = from[i]};
 		follow(&machine, TENANT_EVENT_DEPLOY);
+		follow(&machine, TENANT_EVENT_REJECTED);
+		assert_int_equal(machine.state, from[i]);
+		/* Also when it had been ready, and then did not stay well. */
+		follow(&machine, TENANT_EVENT_DEPLOY);
+		follow(&machine, TENANT_EVENT_TRIAL);
 		follow(&machine, TENANT_EVENT_REJECTED);
 		assert_int_equal(machine.state, from[i]);
 	}
@@ -139,6 +151,46 @@ static void test_a_rejected_deployment_goes_back(void **unused)
 	assert_int_equal(machine.state, TENANT_BACKOFF);
 }
 
+/* Two kinds of instances serve: either the new ones take over or the old ones go on; and if
+ * those die meanwhile, the new ones go on until the operator decides. */
+static void test_a_canary_ends_either_way(void **unused)
+{
+	(void)unused;
+	struct machine machine = {.state = TENANT_RUNNING};
+	follow(&machine, TENANT_EVENT_DEPLOY);
+	follow(&machine, TENANT_EVENT_CANARY);
+	follow(&machine, TENANT_EVENT_REJECTED);
+	assert_int_equal(machine.state, TENANT_RUNNING);
+	follow(&machine, TENANT_EVENT_DEPLOY);
+	follow(&machine, TENANT_EVENT_CANARY);
+	follow(&machine, TENANT_EVENT_PROMOTE);
+	assert_int_equal(machine.state, TENANT_REPLACING);
+	follow(&machine, TENANT_EVENT_READY);
+	assert_int_equal(machine.state, TENANT_RUNNING);
+	/* The old ones are gone: there is nothing to go back to but another start. */
+	follow(&machine, TENANT_EVENT_DEPLOY);
+	follow(&machine, TENANT_EVENT_CANARY);
+	follow(&machine, TENANT_EVENT_GAVE_UP);
+	assert_int_equal(machine.state, TENANT_CANARY);
+	follow(&machine, TENANT_EVENT_PROMOTE);
+	follow(&machine, TENANT_EVENT_REJECTED);
+	assert_int_equal(machine.state, TENANT_BACKOFF);
+}
+
+static void test_who_sleeps_keeps_its_ports_and_wakes(void **unused)
+{
+	(void)unused;
+	struct machine machine = {.state = TENANT_RUNNING};
+	struct machine_step step;
+	assert_int_equal(machine_step(&machine, TENANT_EVENT_IDLE, &step), 0);
+	assert_true(step.actions & TENANT_ACTION_WATCH);
+	assert_true(step.actions & TENANT_ACTION_RETIRE);
+	assert_false(step.actions & TENANT_ACTION_CLOSE);
+	assert_int_equal(machine_step(&machine, TENANT_EVENT_WAKE, &step), 0);
+	assert_int_equal(machine.state, TENANT_STARTING);
+	assert_true(step.actions & TENANT_ACTION_START);
+}
+
 static void test_ports_stay_open_unless_nothing_should_run(void **unused)
 {
 	(void)unused;
@@ -150,7 +202,7 @@ static void test_ports_stay_open_unless_nothing_should_run(void **unused)
 				continue;
 			bool closes = step.actions & TENANT_ACTION_CLOSE;
 			bool rests = step.to == TENANT_STOPPED || step.to == TENANT_FAILED ||
-				     step.to == TENANT_STOPPING || step.to == TENANT_REMOVING;
+				     step.to == TENANT_CRASHLOOP || step.to == TENANT_STOPPING || step.to == TENANT_REMOVING;
 			assert_int_equal(closes, rests && step.from != step.to);
 		}
 }
@@ -180,6 +232,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_a_start_can_succeed_and_fail),
 		cmocka_unit_test(test_stop_and_remove_lead_home),
 		cmocka_unit_test(test_a_rejected_deployment_goes_back),
+		cmocka_unit_test(test_a_canary_ends_either_way),
+		cmocka_unit_test(test_who_sleeps_keeps_its_ports_and_wakes),
 		cmocka_unit_test(test_ports_stay_open_unless_nothing_should_run),
 		cmocka_unit_test(test_documentation_is_up_to_date),
 	};

@@ -710,6 +710,54 @@ static void eval_and_wasm_can_be_forbidden(void **state)
 	assert_runs("eval('2')", "2");
 }
 
+static char code_told[1024];
+
+static void hear_of_code(void *arg, enum engine_code code, bool allowed, const char *place)
+{
+	size_t used = strlen(code_told);
+	(void)arg;
+	snprintf(code_told + used, sizeof code_told - used, "%s %s %s\n",
+		code == ENGINE_CODE_STRING ? "eval" : "wasm", allowed ? "allowed" : "denied",
+		place);
+}
+
+/* What was told while SOURCE ran, and forgets it. */
+static const char *told_of(const char *source)
+{
+	static char copy[sizeof code_told];
+	code_told[0] = '\0';
+	run(source);
+	strcpy(copy, code_told);
+	return copy;
+}
+
+static void what_makes_code_is_told(void **state)
+{
+	(void)state;
+	engine_on_code(engine, hear_of_code, false, NULL);
+	assert_string_equal(told_of("eval('1'); new Function('return 1')()"), "");
+	assert_string_equal(told_of("new WebAssembly.Module(" WASM_MODULE ")"), "");
+	engine_on_code(engine, hear_of_code, true, NULL);
+	assert_runs("eval('40 + 2')", "42");
+	assert_string_equal(told_of("eval('1')"), "eval allowed \n");
+	assert_string_equal(told_of("new WebAssembly.Module(" WASM_MODULE ")"), "wasm allowed \n");
+	engine_allow_eval(engine, false);
+	engine_allow_wasm(engine, false);
+	assert_contains(run("eval('1')"), "EvalError");
+	assert_string_equal(told_of("eval('1')"), "eval denied \n");
+	assert_string_equal(told_of("new Function('return 1')"), "eval denied \n");
+	assert_string_equal(told_of("new WebAssembly.Module(" WASM_MODULE ")"), "wasm denied \n");
+	/* What is no string is none of our business: eval returns it. */
+	assert_string_equal(told_of("eval({}); eval(7)"), "");
+	assert_runs("eval(7)", "7");
+	assert_runs("eval('1 + 1'.length)", "5");
+	engine_on_code(engine, NULL, true, NULL);
+	assert_string_equal(told_of("eval('1')"), "");
+	engine_allow_eval(engine, true);
+	engine_allow_wasm(engine, true);
+	assert_runs("eval('2')", "2");
+}
+
 static void *terminate_soon(void *arg)
 {
 	nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
@@ -815,6 +863,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_cloned_throws),
 		cmocka_unit_test(buffers_are_transferred),
 		cmocka_unit_test(eval_and_wasm_can_be_forbidden),
+		cmocka_unit_test(what_makes_code_is_told),
 		cmocka_unit_test(loops_can_be_terminated),
 		cmocka_unit_test(endless_microtasks_can_be_terminated),
 		cmocka_unit_test(memory_is_counted),

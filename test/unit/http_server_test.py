@@ -766,6 +766,76 @@ class ConnectionLimit(Case):
             self.assertEqual(Reader(connection).response().body, b"Hello World")
 
 
+class MoreClientsThanRoom(Case):
+    options = ("--files", "20")  # half of it: 10 connections
+
+    def client(self, errors):
+        """Thirty requests on kept-alive connections, as a client with a pool makes them."""
+        connection = reader = None
+        try:
+            for _ in range(30):
+                if connection is None:
+                    connection = self.server.connect()
+                    reader = Reader(connection)
+                connection.sendall(GET.encode())
+                response = reader.response()
+                if response.body != b"Hello World":
+                    errors.append(response.status)
+                if response.get("connection") == "close":
+                    connection.close()
+                    connection = None
+        except (OSError, EOFError) as error:
+            errors.append(error)
+        finally:
+            if connection:
+                connection.close()
+
+    def test_no_request_is_lost(self):
+        errors = []
+        clients = [threading.Thread(target=self.client, args=(errors,)) for _ in range(25)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        self.assertEqual(errors, [])
+
+
+class DrainUnderLoad(unittest.TestCase):
+    def test_no_request_of_a_kept_alive_connection_is_lost(self):
+        """Each client's last answer says that it is the last, or nothing was on the way."""
+        server = Server()
+        self.addCleanup(server.stop)
+        lost, answered = [], []
+
+        def run(pause):
+            connection = server.connect()
+            reader = Reader(connection)
+            while True:
+                try:
+                    connection.sendall(GET.encode())
+                    response = reader.response()
+                except (OSError, EOFError) as error:
+                    lost.append((pause, error))
+                    break
+                answered.append(response.status)
+                if response.get("connection") == "close":
+                    break
+                time.sleep(pause)
+            connection.close()
+
+        clients = [threading.Thread(target=run, args=(pause,))
+                   for pause in (0, 0, 0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3)]
+        for client in clients:
+            client.start()
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        for client in clients:
+            client.join()
+        self.assertEqual(lost, [])
+        self.assertEqual(set(answered), {200})
+        self.assertEqual(server.process.wait(5), 0)
+
+
 class Deadlines(Case):
     """The fixed ones are long: all at the same time."""
 

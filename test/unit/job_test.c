@@ -2,6 +2,7 @@
  * test/integration/job_test.py. */
 #include "common/cleanup.h"
 #include "common/file.h"
+#include "common/message.h"
 #include "sandbox/job_steps.h"
 #include "sandbox_harness.h"
 
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -21,7 +23,7 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/job_test-XXXXXX";
+static char folder[] = "/srv/job_test-XXXXXX"; /* where only root may make links */
 
 static const char *write_program(const char *name, const char *text)
 {
@@ -40,6 +42,18 @@ static const struct job_program *find_program(const struct job_programs *program
 		if (strcmp(programs->items[i].path, path) == 0)
 			return &programs->items[i];
 	return NULL;
+}
+
+/* As the supervisor answers. */
+static int find_on_host(
+	void *data, const char *path, struct job_found *ret_found, struct error *error)
+{
+	struct error plain = {0};
+	(void)data;
+	(void)error;
+	ret_found->mount = sandbox_program_mount(
+		path, CONFINED_UID_BASE + CONFINED_UID, ret_found->real, &plain);
+	return ret_found->mount >= 0;
 }
 
 /* ---- programs ---- */
@@ -90,7 +104,7 @@ static void programs_come_with_their_interpreters(void **state)
 		.exec_count = 2,
 		.exec = {"/no/such/program", "/usr/lib"},
 	};
-	assert_int_equal(job_programs_find(&start, &programs, &error), 0);
+	assert_int_equal(job_programs_find(&start, find_on_host, NULL, &programs, &error), 0);
 	const struct job_program *program = find_program(&programs, link);
 	assert_non_null(program);
 	assert_string_equal(program->real, script);
@@ -119,9 +133,101 @@ static void scripts_that_name_each_other_come_to_an_end(void **state)
 	snprintf(text, sizeof text, "#!%s/one\n", folder);
 	write_program("two", text);
 	start = (struct worker_start){.entry = one};
-	assert_int_equal(job_programs_find(&start, &programs, &error), 0);
+	assert_int_equal(job_programs_find(&start, find_on_host, NULL, &programs, &error), 0);
 	assert_non_null(find_program(&programs, one));
 	job_programs_clear(&programs);
+}
+
+static void without_an_answer_only_what_is_granted_is_a_program(void **state)
+{
+	static struct job_programs programs;
+	static struct worker_start start;
+	struct error error = {0};
+	char open[256], link[300], script[256];
+	(void)state;
+	/* Whoever may write there may put a link there, too. */
+	snprintf(open, sizeof open, "%s/open", folder);
+	assert_int_equal(mkdir(open, 0777) | chmod(open, 0777), 0);
+	snprintf(script, sizeof script, "%s", write_program("script", "#!/bin/sh\n"));
+	snprintf(link, sizeof link, "%s/link", open);
+	assert_int_equal(symlink(script, link), 0);
+	start = (struct worker_start){.entry = link};
+	assert_int_equal(job_programs_find(&start, find_on_host, NULL, &programs, &error), 0);
+	assert_null(find_program(&programs, link));
+	job_programs_clear(&programs);
+	start.grant_count = 1;
+	start.grants[0] = (struct worker_grant){.path = folder, .folder = true};
+	assert_int_equal(job_programs_find(&start, find_on_host, NULL, &programs, &error), 0);
+	const struct job_program *program = find_program(&programs, link);
+	assert_non_null(program);
+	assert_string_equal(program->real, script);
+	/* Its grant brings it, and whoever changes the link now changes nothing. */
+	assert_int_equal(program->mount, -1);
+	job_programs_clear(&programs);
+	assert_int_equal(unlink(link) | rmdir(open), 0);
+}
+
+/* ---- asking the supervisor ---- */
+
+static void send_to_job(int channel, const void *message, size_t length, const int *fd)
+{
+	assert_int_equal(message_send(channel, message, length, fd, fd ? 1 : 0), 0);
+}
+
+static void what_comes_before_the_answer_is_kept(void **state)
+{
+	struct {
+		struct message_program is;
+		char real[16];
+	} answer = {
+		.is.header = {.type = MESSAGE_PROGRAM_IS},
+		.real = "/real/path",
+	};
+	const struct message_child_signal signal = {
+		.header = {.type = MESSAGE_SIGNAL}, .number = SIGUSR1};
+	const struct message_drain drain = {.header = {.type = MESSAGE_DRAIN}};
+	const struct message_header egress = {.type = MESSAGE_EGRESS};
+	const size_t length = sizeof answer.is + strlen(answer.real) + 1;
+	int channel[2], ends[2];
+	struct job_found found;
+	struct error error = {0};
+	(void)state;
+	assert_int_equal(message_pair(channel) | pipe2(ends, O_CLOEXEC), 0);
+	struct job job = {.instance = 7, .channel = channel[1], .egress = dup(0)};
+	send_to_job(channel[0], &signal, sizeof signal, NULL);
+	send_to_job(channel[0], &egress, sizeof egress, &ends[1]);
+	send_to_job(channel[0], &drain, sizeof drain, NULL);
+	send_to_job(channel[0], &answer, length, &ends[0]);
+	assert_int_equal(job_ask(&job, "/some/path", &found, &error), 1);
+	assert_string_equal(found.real, "/real/path");
+	/* Above the places of others, which would overwrite it. */
+	assert_true(found.mount >= 64);
+	assert_int_equal(job.signals, 1ull << (SIGUSR1 - 1) | 1ull << (SIGTERM - 1));
+	assert_int_equal(write(job.egress, "x", 1), 1);
+	struct {
+		struct message_header header;
+		char path[64];
+	} asked;
+	assert_int_equal(recv(channel[0], &asked, sizeof asked, 0),
+		sizeof asked.header + sizeof "/some/path");
+	assert_int_equal(asked.header.type, MESSAGE_PROGRAM);
+	assert_int_equal(asked.header.instance, 7);
+	assert_string_equal(asked.path, "/some/path");
+	close(found.mount);
+	/* Refused, and then what no supervisor would say. */
+	answer.is.code = ELOOP;
+	send_to_job(channel[0], &answer, sizeof answer.is + 1, NULL);
+	assert_int_equal(job_ask(&job, "/some/path", &found, &error), 0);
+	answer.is.code = 0;
+	send_to_job(channel[0], &answer, length, NULL);
+	assert_int_equal(job_ask(&job, "/some/path", &found, &error), -EBADMSG);
+	send_to_job(channel[0], &answer, length - 1, &ends[0]);
+	assert_int_equal(job_ask(&job, "/some/path", &found, &error), -EBADMSG);
+	for (int i = 0; i < 2; i++) {
+		close(channel[i]);
+		close(ends[i]);
+	}
+	close(job.egress);
 }
 
 /* ---- environment ---- */
@@ -298,16 +404,28 @@ static struct job_programs confined_programs;
 
 static int make_root(struct error *error)
 {
+	return job_root_enter(&confined_start, &confined_programs, -1, NULL, error);
+}
+
+/* The supervisor's part, before there is a sandbox. */
+static int find_programs(void **state)
+{
+	struct error error = {0};
+	(void)state;
 	confined_start = (struct worker_start){
 		.entry = "/bin/sh",
 		.uid = CONFINED_UID,
 		.exec_count = 1,
 		.exec = {"/usr/bin/env"},
 	};
-	int result = job_programs_find(&confined_start, &confined_programs, error);
-	if (result == 0)
-		result = job_root_enter(&confined_start, &confined_programs, -1, NULL, error);
-	return result;
+	return job_programs_find(&confined_start, find_on_host, NULL, &confined_programs, &error);
+}
+
+static int clear_programs(void **state)
+{
+	(void)state;
+	job_programs_clear(&confined_programs);
+	return 0;
 }
 
 static void look_around(struct report *report, void *argument)
@@ -472,14 +590,18 @@ int main(void)
 		cmocka_unit_test(the_first_line_names_an_interpreter),
 		cmocka_unit_test(programs_come_with_their_interpreters),
 		cmocka_unit_test(scripts_that_name_each_other_come_to_an_end),
+		cmocka_unit_test(without_an_answer_only_what_is_granted_is_a_program),
+		cmocka_unit_test(what_comes_before_the_answer_is_kept),
 		cmocka_unit_test(the_policy_wins_over_what_is_usual),
 		cmocka_unit_test(the_filter_lets_programs_work_and_nothing_else),
 		cmocka_unit_test(a_forbidden_call_is_told_and_refused),
 		cmocka_unit_test(egress_that_is_gone_is_no_failure),
 	};
 	const struct CMUnitTest confined[] = {
-		cmocka_unit_test(the_root_holds_what_is_granted_and_nothing_else),
-		cmocka_unit_test(landlock_runs_what_is_granted_and_nothing_else),
+		cmocka_unit_test_setup_teardown(the_root_holds_what_is_granted_and_nothing_else,
+			find_programs, clear_programs),
+		cmocka_unit_test_setup_teardown(landlock_runs_what_is_granted_and_nothing_else,
+			find_programs, clear_programs),
 		cmocka_unit_test(loopback_is_up_and_the_proxy_listens),
 	};
 	int failed = cmocka_run_group_tests(plain, make_folder, remove_folder);

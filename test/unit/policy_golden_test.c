@@ -1,7 +1,7 @@
-/* policy_golden_test FOLDER REFERENCE: each FOLDER/NAME.json is a policy, each
+/* policy_golden_test FOLDER REFERENCE...: each FOLDER/NAME.json is a policy, each
  * FOLDER/manifest/NAME.json a tenant.json. NAME.out beside it holds the canonical text
  * that it leads to, NAME.err the errors; a case has exactly one of the two. The JSON
- * examples of the manual page REFERENCE must be accepted too.
+ * examples of each manual page REFERENCE must be accepted too.
  * With UPDATE_GOLDEN=1 the expected files are written anew: read the diff. */
 #include "common/cleanup.h"
 #include "common/file.h"
@@ -19,8 +19,7 @@
 #include <cmocka.h>
 
 #define CASES_MAX 256
-
-static const char *reference;
+#define REFERENCES_MAX 4
 
 struct golden {
 	char path[512]; /* without .json */
@@ -93,7 +92,7 @@ static void check_case(void **state)
 /* Each ```json block: a policy when it has a version, otherwise a tenant.json. */
 static void check_reference(void **state)
 {
-	(void)state;
+	const char *reference = *state;
 	cleanup_free char *text = NULL;
 	struct error error = {0};
 	assert_int_equal(file_read(AT_FDCWD, reference, 1 << 20, &text, NULL, &error), 0);
@@ -140,13 +139,12 @@ static size_t find_cases(const char *folder, bool manifest, struct golden *golde
 int main(int argc, char **argv)
 {
 	static struct golden golden[CASES_MAX];
-	static struct CMUnitTest tests[CASES_MAX + 1];
+	static struct CMUnitTest tests[CASES_MAX + REFERENCES_MAX];
 	char manifests[512];
-	if (argc != 3) {
-		fprintf(stderr, "usage: policy_golden_test FOLDER REFERENCE\n");
+	if (argc < 3 || argc > 2 + REFERENCES_MAX) {
+		fprintf(stderr, "usage: policy_golden_test FOLDER REFERENCE...\n");
 		return 2;
 	}
-	reference = argv[2];
 	snprintf(manifests, sizeof manifests, "%s/manifest", argv[1]);
 	size_t policies = find_cases(argv[1], false, golden, CASES_MAX);
 	size_t count =
@@ -162,7 +160,11 @@ int main(int argc, char **argv)
 			.test_func = check_case,
 			.initial_state = &golden[i],
 		};
-	tests[count++] = (struct CMUnitTest){
-		.name = "the examples of the reference are accepted", .test_func = check_reference};
+	for (int i = 2; i < argc; i++)
+		tests[count++] = (struct CMUnitTest){
+			.name = argv[i],
+			.test_func = check_reference,
+			.initial_state = argv[i],
+		};
 	return _cmocka_run_group_tests("policy_golden", tests, count, NULL, NULL);
 }

@@ -543,11 +543,54 @@ static void test_resolved_addresses(void **state)
 			0);
 		int family = parse_address(resolved[i].address, address);
 		policy_match_address(
-			&connect.list, &deny.list, &target, family, address, &decision);
+			&connect.list, &deny.list, &target, family, address, false, &decision);
 		if (decision.allowed != resolved[i].allowed || decision.reason[0] == '\0')
 			fail_msg("row %zu: %s at %s was %s: %s", i, resolved[i].host,
 				resolved[i].address, decision.allowed ? "allowed" : "denied",
 				decision.reason);
+	}
+}
+
+/* What is public and this host's own is reached by a rule for that one address only. */
+static void test_own_addresses(void **state)
+{
+	static const struct {
+		const char *connect[RULES_MOST], *deny[RULES_MOST];
+		const char *host, *address;
+		bool allowed;
+	} rows[] = {
+		{{"0.0.0.0/0"}, {0}, "203.0.113.7", "203.0.113.7", false},
+		{{"203.0.113.0/24"}, {0}, "203.0.113.7", "203.0.113.7", false},
+		{{"203.0.113.7/32"}, {0}, "203.0.113.7", "203.0.113.7", true},
+		{{"203.0.113.7:80"}, {0}, "203.0.113.7", "203.0.113.7", false},
+		{{"203.0.113.7:443"}, {0}, "203.0.113.7", "203.0.113.7", true},
+		{{"203.0.113.7"}, {"203.0.113.0/24"}, "203.0.113.7", "203.0.113.7", false},
+		{{"example.com"}, {0}, "example.com", "203.0.113.7", false},
+		{{"example.com", "203.0.113.7"}, {0}, "example.com", "203.0.113.7", true},
+		{{"example.com"}, {0}, "example.com", "::ffff:203.0.113.7", false},
+		{{"[::/0]"}, {0}, "2606:2800::7", "2606:2800::7", false},
+		{{"[2606:2800::/64]"}, {0}, "2606:2800::7", "2606:2800::7", false},
+		{{"[2606:2800::7]:443"}, {0}, "2606:2800::7", "2606:2800::7", true},
+		/* what is special anyway stays what it is */
+		{{"10.0.0.0/8"}, {0}, "10.0.0.5", "10.0.0.5", true},
+		{{"127.0.0.0/8"}, {0}, "127.0.0.1", "127.0.0.1", true},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct rules connect, deny;
+		struct policy_target target;
+		struct policy_decision decision;
+		uint8_t address[16];
+		parse_rules(rows[i].connect, &connect);
+		parse_rules(rows[i].deny, &deny);
+		assert_int_equal(policy_target_parse(rows[i].host, strlen(rows[i].host), 443, false,
+					 &target, NULL),
+			0);
+		int family = parse_address(rows[i].address, address);
+		policy_match_address(
+			&connect.list, &deny.list, &target, family, address, true, &decision);
+		if (decision.allowed != rows[i].allowed)
+			fail_msg("row %zu: %s", i, decision.reason);
 	}
 }
 
@@ -648,6 +691,7 @@ int main(void)
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_resolved_addresses),
+		cmocka_unit_test(test_own_addresses),
 		cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_long_reasons),
 		cmocka_unit_test(test_paths),

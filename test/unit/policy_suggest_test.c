@@ -29,12 +29,19 @@ struct record {
 
 static char notes[8192];
 
+#define BASE(permissions, audit)                                                                   \
+	"{\"version\": 1, \"permissions\": {\"net\": {\"listen\": [\"127.0.0.1:0\"]}" permissions  \
+	"}, \"audit\": \"" audit "\"}"
+static const char *base_text = BASE("", "denied");
+static const char *releases = "/app";
+
 /* The suggested policy for RECORDS (the last has no resource). */
 static struct policy *suggest(const struct record *records)
 {
-	struct suggestion *suggestion = suggest_new(look);
-	struct policy *base = policy_default(), *policy = NULL;
+	struct suggestion *suggestion = suggest_new(look, releases);
+	struct policy *base = NULL, *policy = NULL;
 	struct error error = {0};
+	assert_int_equal(policy_parse(base_text, strlen(base_text), "base", &base, &error), 0);
 	for (; records->resource; records++)
 		suggest_add(suggestion, records->permission, records->resource, records->allowed);
 	assert_int_equal(suggest_policy(suggestion, base, &policy, &error), 0);
@@ -166,6 +173,82 @@ static void what_no_policy_grants_is_told(void **state)
 	policy_free(policy);
 }
 
+static void code_that_is_made_is_granted(void **state)
+{
+	(void)state;
+	struct policy *policy = suggest(
+		(struct record[]){{AUDIT_EVAL, "main.js:3:1", false}, {AUDIT_WASM, "", true}, {0}});
+	assert_true(policy->allow_eval && policy->allow_wasm);
+	assert_non_null(strstr(notes, "eval is granted: code is made from strings at "
+				      "\"main.js:3:1\""));
+	policy_free(policy);
+	base_text = BASE(", \"wasm\": false", "denied");
+	policy = suggest((struct record[]){{AUDIT_WASM, "main.js:3:1", false}, {0}});
+	assert_true(!policy->allow_eval && policy->allow_wasm);
+	policy_free(policy);
+	base_text = BASE(", \"jit\": false", "denied");
+	policy = suggest((struct record[]){{AUDIT_WASM, "main.js:3:1", false}, {0}});
+	assert_false(policy->allow_wasm);
+	assert_non_null(strstr(notes, "left out: WebAssembly, which needs \"jit\": true"));
+	policy_free(policy);
+	base_text = BASE("", "denied");
+}
+
+/* Where only denials are recorded, nobody knows whether it was used. */
+static void what_was_never_made_is_taken_back(void **state)
+{
+	(void)state;
+	base_text = BASE(", \"eval\": true", "denied");
+	struct policy *policy = suggest((struct record[]){{0}});
+	assert_true(policy->allow_eval && policy->allow_wasm);
+	policy_free(policy);
+	base_text = BASE(", \"eval\": true", "all");
+	policy = suggest((struct record[]){{0}});
+	assert_false(policy->allow_eval || policy->allow_wasm);
+	policy_free(policy);
+	base_text = BASE("", "denied");
+}
+
+static void a_release_is_no_grant_wherever_it_lies(void **state)
+{
+	(void)state;
+	releases = "/srv/data/releases";
+	struct policy *policy =
+		suggest((struct record[]){{AUDIT_FS_READ, "/srv/data/releases/abc/main.js", true},
+			{AUDIT_FS_WRITE, "/srv/data/releases/abc/out", false},
+			{AUDIT_FS_READ, "/app/x", false}, {0}});
+	assert_list(&policy->fs.read, LIST("/app/x"));
+	assert_list(&policy->fs.write, LIST());
+	policy_free(policy);
+	releases = "";
+	policy = suggest((struct record[]){{AUDIT_FS_READ, "/srv/data/x", true}, {0}});
+	assert_list(&policy->fs.read, LIST("/srv/data/x"));
+	policy_free(policy);
+	releases = "/app";
+}
+
+static void an_address_that_was_refused_is_granted_beside_its_name(void **state)
+{
+	(void)state;
+	char text[2][POLICY_NET_TEXT_MAX];
+	struct policy *policy = suggest((struct record[]){
+		{AUDIT_NET_CONNECT, "api.example.com:443 (93.184.216.34)", true}, {0}});
+	assert_int_equal(policy->net.connect.count, 1);
+	policy_net_rule_format(&policy->net.connect.items[0], text[0]);
+	assert_string_equal(text[0], "api.example.com:443");
+	assert_string_equal(notes, "");
+	policy_free(policy);
+	policy = suggest(
+		(struct record[]){{AUDIT_NET_CONNECT, "db.internal:5432 (fd00::5)", false}, {0}});
+	assert_int_equal(policy->net.connect.count, 2);
+	policy_net_rule_format(&policy->net.connect.items[0], text[0]);
+	policy_net_rule_format(&policy->net.connect.items[1], text[1]);
+	assert_string_equal(text[0], "[fd00::5]:5432");
+	assert_string_equal(text[1], "db.internal:5432");
+	assert_non_null(strstr(notes, "db.internal:5432 is granted by its address"));
+	policy_free(policy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +260,10 @@ int main(void)
 		cmocka_unit_test(a_file_to_be_made_needs_its_folder),
 		cmocka_unit_test(four_hosts_become_a_suffix_and_three_do_not),
 		cmocka_unit_test(what_no_policy_grants_is_told),
+		cmocka_unit_test(code_that_is_made_is_granted),
+		cmocka_unit_test(what_was_never_made_is_taken_back),
+		cmocka_unit_test(a_release_is_no_grant_wherever_it_lies),
+		cmocka_unit_test(an_address_that_was_refused_is_granted_beside_its_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

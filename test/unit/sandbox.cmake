@@ -9,12 +9,20 @@ add_library(attack STATIC
 add_library(sandbox_harness STATIC ${CMAKE_CURRENT_LIST_DIR}/sandbox_harness.c)
 target_link_libraries(sandbox_harness PUBLIC attack sandbox common)
 
-foreach(name sandbox sandbox_attack sandbox_container sandbox_grant sandbox_pool seccomp cgroup cgroup_layout)
+add_library(sandbox_grant_world STATIC ${CMAKE_CURRENT_LIST_DIR}/sandbox_grant_world.c)
+target_link_libraries(sandbox_grant_world PUBLIC sandbox_harness PkgConfig::CMOCKA)
+
+foreach(name sandbox sandbox_attack sandbox_container sandbox_grant sandbox_grant_owners sandbox_grant_paths
+    sandbox_grant_tmp sandbox_pool seccomp cgroup cgroup_layout)
   add_executable(${name}_test ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c)
   target_link_libraries(${name}_test PRIVATE sandbox_harness PkgConfig::CMOCKA Threads::Threads)
   add_test(NAME ${name} COMMAND ${name}_test)
   # They start processes and count what is left; two at a time would see each other's.
   set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE TIMEOUT 120)
+endforeach()
+
+foreach(name grant grant_owners grant_paths grant_tmp)
+  target_link_libraries(sandbox_${name}_test PRIVATE sandbox_grant_world)
 endforeach()
 
 # Some four thousand processes, each confined.

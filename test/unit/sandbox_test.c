@@ -626,7 +626,7 @@ static void be_landlocked(struct report *tell, void *argument)
 		.flags = SANDBOX_GRANT_FOLDER,
 	};
 	const struct sandbox_enter enter = {.release = -1, .grants = &all, .grant_count = 1};
-	int ruleset = landlock_prepare(&enter, &tell->error);
+	int ruleset = worker_landlock_prepare(&enter, &tell->error);
 	if (ruleset < 0 || identity_no_new_privileges(&tell->error) < 0 ||
 		landlock_restrict(ruleset, &tell->error) < 0)
 		_exit(1);

@@ -4,6 +4,7 @@
 
 #include "common/cleanup.h"
 #include "common/file.h"
+#include "deploy/tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -86,16 +87,21 @@ static void commit(struct store *store, const char *text, char id[STORE_ID_SIZE]
 	assert_int_equal(staging.fd, -1);
 }
 
-static int count_staged(void)
+static int count_in(const char *folder)
 {
 	char path[128];
-	snprintf(path, sizeof path, "%s/staging", state);
+	snprintf(path, sizeof path, "%s/%s", state, folder);
 	cleanup_closedir DIR *dir = opendir(path);
 	assert_non_null(dir);
 	int count = 0;
 	while (readdir(dir))
 		count++;
 	return count - 2;
+}
+
+static int count_staged(void)
+{
+	return count_in("staging");
 }
 
 static void the_id_is_the_hash_of_the_listing(void **unused)
@@ -229,7 +235,144 @@ static void pruning_keeps_what_is_named(void **unused)
 	assert_int_equal(store_prune(store, keep, 1, NULL), 0);
 	assert_int_equal(store_verify(store, kept, NULL), 0);
 	assert_int_equal(store_verify(store, gone, NULL), -ENOENT);
+	/* What is out of sight is on the disk until the sweep, or the next start. */
+	assert_int_equal(count_staged(), 1);
+	assert_int_equal(store_sweep(store, NULL), 1); /* lib/a.js and lib/b.js are in use */
 	assert_int_equal(count_staged(), 0);
+	assert_int_equal(count_in("objects"), 3);
+	assert_int_equal(store_verify(store, kept, NULL), 0);
+	store_close(store);
+}
+
+static void the_sweep_runs_beside_the_daemon(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	char id[STORE_ID_SIZE];
+	int pidfd = -1;
+	commit(store, "gone", id);
+	assert_int_equal(store_prune(store, NULL, 0, NULL), 1);
+	assert_int_equal(store_sweep_fork(store, &pidfd, NULL), 0);
+	siginfo_t info = {0};
+	assert_int_equal(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED), 0);
+	assert_int_equal(info.si_status, 0);
+	close(pidfd);
+	assert_int_equal(count_staged(), 0);
+	assert_int_equal(count_in("objects"), 0);
+	store_close(store);
+}
+
+/* The file PATH of the release ID. */
+static struct stat status_of(const char *id, const char *path)
+{
+	char text[256];
+	struct stat status;
+	snprintf(text, sizeof text, "%s/releases/%s/%s", state, id, path);
+	assert_int_equal(stat(text, &status), 0);
+	return status;
+}
+
+static void files_in_common_are_stored_once(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	char first[STORE_ID_SIZE], second[STORE_ID_SIZE];
+	commit(store, "one", first);
+	commit(store, "two", second);
+	assert_int_equal(status_of(first, "lib/a.js").st_ino, status_of(second, "lib/a.js").st_ino);
+	assert_int_not_equal(
+		status_of(first, "main.js").st_ino, status_of(second, "main.js").st_ino);
+	assert_int_equal(status_of(first, "lib/a.js").st_mode & 07777, 0444);
+	assert_int_equal(status_of(second, "lib").st_mode & 07777, 0555);
+	assert_int_equal(store_verify(store, first, NULL), 0);
+	assert_int_equal(store_verify(store, second, NULL), 0);
+	store_close(store);
+}
+
+/* Puts TEXT into the object that the file PATH of the release ID is. */
+static void damage(const char *id, const char *path, const char *text)
+{
+	char name[256];
+	snprintf(name, sizeof name, "%s/releases/%s/%s", state, id, path);
+	int fd = open(name, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(file_write_all(fd, text, strlen(text)), 0);
+	close(fd);
+}
+
+static void a_damaged_object_is_shared_with_nobody(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	char first[STORE_ID_SIZE], second[STORE_ID_SIZE], again[STORE_ID_SIZE];
+	commit(store, "one", first);
+	damage(first, "lib/a.js", "?");
+	commit(store, "two", second);
+	assert_int_equal(store_verify(store, first, NULL), -EUCLEAN);
+	assert_int_equal(store_verify(store, second, NULL), 0);
+	/* Deployed again, it is whole, and shares what is whole. */
+	commit(store, "one", again);
+	assert_string_equal(first, again);
+	assert_int_equal(store_verify(store, first, NULL), 0);
+	assert_int_equal(status_of(first, "lib/a.js").st_ino, status_of(second, "lib/a.js").st_ino);
+	assert_int_equal(count_staged(), 0);
+	store_close(store);
+}
+
+static void fifty_releases_cost_what_differs(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	static char big[256 * 1024 + 1];
+	char id[STORE_ID_SIZE], text[32], command[128];
+	memset(big, 'x', sizeof big - 1);
+	for (int i = 0; i < 50; i++) {
+		struct store_staging staging = stage(store);
+		snprintf(text, sizeof text, "%d", i);
+		put(staging.fd, "main.js", text);
+		put(staging.fd, "big.txt", big);
+		assert_int_equal(store_commit(store, &staging, id, NULL), 0);
+	}
+	snprintf(command, sizeof command, "du -sk %s", state);
+	FILE *du = popen(command, "re");
+	long kib = 0;
+	assert_non_null(du);
+	assert_int_equal(fscanf(du, "%ld", &kib), 1);
+	pclose(du);
+	/* 256 KiB once, and a block or two for each release; not 50 times 256 KiB. */
+	print_message("50 releases of 256 KiB, of which one file differs: %ld KiB\n", kib);
+	assert_true(kib < 256 + 50 * 16 + 64);
+	store_close(store);
+}
+
+static void print_of(const char *id, unsigned char print[TREE_HASH_SIZE])
+{
+	char path[256];
+	snprintf(path, sizeof path, "%s/releases/%s", state, id);
+	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(tree_fingerprint(fd, print, NULL), 0);
+}
+
+static void a_fingerprint_notices_every_change(void **unused)
+{
+	(void)unused;
+	struct store *store = open_store();
+	char id[STORE_ID_SIZE], path[256];
+	unsigned char before[TREE_HASH_SIZE], after[TREE_HASH_SIZE];
+	commit(store, "x", id);
+	print_of(id, before);
+	print_of(id, after);
+	assert_memory_equal(before, after, sizeof before);
+	/* The same size, and the times put back. */
+	const struct stat was = status_of(id, "main.js");
+	const struct timespec times[] = {was.st_atim, was.st_mtim};
+	struct timespec moment = {.tv_nsec = 20000000};
+	nanosleep(&moment, NULL); /* the kernel's clock for files has steps of some ms */
+	damage(id, "main.js", "y");
+	snprintf(path, sizeof path, "%s/releases/%s/main.js", state, id);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	print_of(id, after);
+	assert_memory_not_equal(before, after, sizeof before);
 	store_close(store);
 }
 
@@ -298,7 +441,8 @@ static _Noreturn void churn(void)
 		if (store_commit(store, &staging, id, NULL) < 0)
 			_exit(3);
 		const char *keep[] = {id};
-		if (turn % 5 == 0 && store_prune(store, keep, 1, NULL) < 0)
+		if (turn % 5 == 0 &&
+			(store_prune(store, keep, 1, NULL) < 0 || store_sweep(store, NULL) < 0))
 			_exit(4);
 	}
 }
@@ -394,6 +538,11 @@ int main(void)
 		TEST(strange_ids_are_refused),
 		TEST(the_manifest_is_read),
 		TEST(pruning_keeps_what_is_named),
+		TEST(the_sweep_runs_beside_the_daemon),
+		TEST(files_in_common_are_stored_once),
+		TEST(a_damaged_object_is_shared_with_nobody),
+		TEST(fifty_releases_cost_what_differs),
+		TEST(a_fingerprint_notices_every_change),
 		TEST(stale_staging_is_removed_at_the_next_open),
 		TEST(a_second_daemon_is_refused),
 		TEST(unused_folders_are_made),

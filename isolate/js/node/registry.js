@@ -20,8 +20,9 @@ export function registerBuiltin(name, get) {
 // The exports of 'node:NAME' or 'NAME', undefined when it is not built in.
 export function builtinModule(id) {
 	if (typeof id !== 'string') return undefined;
-	const name = StringPrototypeStartsWith(id, 'node:') ? StringPrototypeSlice(id, 5) : id;
-	return builtins[name]?.();
+	if (!StringPrototypeStartsWith(id, 'node:')) return builtins[id]?.();
+	const name = StringPrototypeSlice(id, 5);
+	return StringPrototypeStartsWith(name, 'tenantd:') ? undefined : builtins[name]?.();
 }
 
 export function builtinNames() {

@@ -1,0 +1,59 @@
+/* What daemon/ingress.c and daemon/ingress_sites.c share. */
+#pragma once
+
+#include "common/ingress.h"
+#include "common/protocol.h"
+#include "daemon/helper_process.h"
+#include "daemon/ingress.h"
+#include "daemon/listeners.h"
+
+/* A tenant that has sites, or an instance. */
+struct ingress_tenant {
+	struct ingress_tenant *next;
+	uint32_t id; /* of ingress's own; a place in the counts */
+	char name[64];
+	struct policy_sites sites;
+	bool wait;
+	bool sites_due, wait_due; /* the process does not know yet */
+	bool removed;             /* goes when the process has been told */
+};
+
+struct ingress_member {
+	struct ingress_member *next;
+	struct ingress_tenant *tenant;
+	uint32_t instance;
+	uint32_t weight;
+	bool shut;       /* its readiness probe does not pass: as if its weight were 0 */
+	bool attached;   /* it has a channel: ours is sent, or to be sent */
+	bool weight_due; /* as sites_due */
+	int mine, its;   /* until they are sent */
+	ingress_tell_fn *tell;
+	void *data;
+};
+
+struct ingress {
+	struct ingress_options options;
+	sd_event *event;
+	struct helper_process process;
+	struct helper_restart restart;
+	struct listeners listeners[2]; /* plain, TLS */
+	struct ingress_counts *counts;
+	int counts_fd;
+	struct ingress_tenant *tenants;
+	struct ingress_member *members;
+	uint32_t last_id, starts;
+	size_t listeners_sent;
+	bool counts_sent, commit_due, open, stopping;
+};
+
+/* A copy that is the caller's. -ENOMEM. */
+int ingress_sites_copy(const struct policy_sites *from, struct policy_sites *ret_sites);
+bool ingress_sites_equal(const struct policy_sites *a, const struct policy_sites *b);
+/* As ingress_check. */
+int ingress_sites_check(const struct ingress_tenant *tenants, const char *tenant,
+	const struct policy_sites *sites, struct error *error);
+/* What the process is told of TENANT. */
+ssize_t ingress_sites_message(const struct ingress_tenant *tenant, void *data, size_t size);
+/* What a worker of TENANT is told. */
+ssize_t ingress_worker_message(const struct ingress_tenant *tenants,
+	const struct ingress_tenant *tenant, uint32_t instance, void *data, size_t size);

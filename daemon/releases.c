@@ -1,0 +1,130 @@
+#include "daemon/releases.h"
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "daemon/deploying.h"
+#include "daemon/history.h"
+#include "daemon/operations.h"
+#include "daemon/supervisor.h"
+#include "deploy/signature.h"
+#include "deploy/tree.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- signatures ---- */
+
+static int check_signature(struct supervisor *supervisor, const char *tenant,
+	const struct program *program, struct error *error)
+{
+	const struct policy_list *keys = &program->policy->signed_by;
+	cleanup_free char *kept = program->signature ? NULL
+						     : history_signature(supervisor->history,
+							       tenant, program->release);
+	const char *text = program->signature ? program->signature : kept;
+	if (text == NULL)
+		return error_set(error, EKEYREJECTED,
+			"the release %.12s is not signed, and the policy demands it "
+			"(\"signedBy\"): deploy it with --sign-key, or with what `tenantctl sign` "
+			"writes",
+			program->release);
+	return signature_check(text, (const char *const *)keys->items, keys->count,
+		program->release, tenant, NULL, error);
+}
+
+/* Is the release what its id says? What has not been touched since it was hashed is. Nobody
+ * but root can write to the store, and a process of root's that wants to deceive has shorter
+ * ways; this is against what happens to disks, backups and by hand. */
+static int check_content(
+	struct supervisor *supervisor, struct program *program, struct error *error)
+{
+	unsigned char print[TREE_HASH_SIZE];
+	int result = tree_fingerprint(program->release_fd, print, error);
+	if (result < 0)
+		return error_prefix(error, "the release %.12s", program->release);
+	if (program->proof && memcmp(program->proof, print, sizeof print) == 0)
+		return 0;
+	/* The print comes first: what changes meanwhile is noticed the next time. */
+	free(take_pointer(program->proof));
+	result = store_verify(supervisor->store, program->release, error);
+	if (result < 0)
+		return result;
+	program->proof = malloc(sizeof print);
+	if (program->proof)
+		memcpy(program->proof, print, sizeof print);
+	return 0;
+}
+
+int release_check(struct supervisor *supervisor, const char *tenant, struct program *program,
+	struct error *error)
+{
+	if (program->policy->signed_by.count == 0)
+		return 0;
+	int result = check_signature(supervisor, tenant, program, error);
+	return result < 0 ? result : check_content(supervisor, program, error);
+}
+
+/* ---- what becomes of them ---- */
+
+void release_is_live(struct tenant *tenant, const char *from, const struct deployment *deployment)
+{
+	struct supervisor *supervisor = tenant->supervisor;
+	const char *to = deployment->program->release, *name = tenant->record.name;
+	const struct deploying *doing = deploying_of(supervisor, name);
+	const char *why = deployment->automatic        ? tenant->reason
+			  : doing && doing->rolls_back ? doing->why
+						       : NULL;
+	/* A policy that changed: the release is the one that served. */
+	if (strcmp(from, to) == 0 && doing == NULL)
+		return;
+	history_live(supervisor->history, name, from, to, why);
+	if (deployment->automatic)
+		operations_note(supervisor->operations, &(struct operation){
+								.action = "auto-rollback",
+								.tenant = name,
+								.by = &who_daemon,
+								.from = from,
+								.to = to,
+								.result = "ok",
+								.detail = why,
+							});
+}
+
+void release_is_rejected(
+	struct tenant *tenant, const struct deployment *deployment, const char *reason)
+{
+	history_failed(tenant->supervisor->history, tenant->record.name, tenant->record.release,
+		deployment->program->release, reason ? reason : "it was given up");
+}
+
+void release_policy_changed(struct tenant *tenant, const char *result, const char *why)
+{
+	const char *release = tenant->record.release;
+	operations_note(tenant->supervisor->operations, &(struct operation){
+								.action = "policy",
+								.tenant = tenant->record.name,
+								.by = &tenant->supervisor->reloader,
+								.from = release,
+								.to = release,
+								.result = result,
+								.detail = why,
+							});
+}
+
+bool releases_keep(const struct tenant *tenant, const char ***keep, size_t *count, size_t *room)
+{
+	const char (*ids)[STORE_ID_SIZE];
+	const size_t more = history_kept(
+		tenant->supervisor->history, tenant->record.name, tenant->record.release, &ids);
+	if (*count + more > *room) {
+		const size_t larger = *room * 2 + more;
+		void *place = reallocarray(*keep, larger, sizeof **keep);
+		if (place == NULL)
+			return false;
+		*keep = place;
+		*room = larger;
+	}
+	for (size_t i = 0; i < more; i++)
+		(*keep)[(*count)++] = ids[i];
+	return true;
+}

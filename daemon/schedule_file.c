@@ -1,0 +1,137 @@
+/* What is known of schedules from one daemon to the next. */
+#include "daemon/schedule_private.h"
+
+#include "common/cleanup.h"
+#include "common/escape.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "policy/policy.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#define FILE_VERSION 1
+#define FILE_BYTES_MAX (16 * 1024 * 1024)
+
+/* ---- reading ---- */
+
+/* One entry; false: not one of ours. */
+static bool read_entry(struct schedules *schedules, const json_t *object)
+{
+	const char *name, *cron, *zone = NULL, *why = "";
+	json_int_t accounted, late, missed, due = 0, took = 0;
+	int ok = 0;
+	struct cron parsed;
+	if (json_unpack((json_t *)object, "{s:s, s:s, s?s, s:I, s:I, s:I, s?{s:I, s:b, s:I, s:s}}",
+		    "tenant", &name, "cron", &cron, "time_zone", &zone, "accounted", &accounted,
+		    "late", &late, "missed", &missed, "last", "due_ms", &due, "ok", &ok, "ms",
+		    &took, "message", &why) < 0)
+		return false;
+	if (policy_check_name(name, NULL) < 0 || cron_parse(cron, &parsed, NULL) < 0 ||
+		(zone && cron_zone_check(zone, NULL) < 0) || late < 0 || missed < 0 || due < 0 ||
+		took < 0)
+		return false;
+	struct timetable *table = timetable_make(schedules, name);
+	struct schedule *larger = NULL;
+	if (table && table->count < MANIFEST_SCHEDULES_MAX)
+		larger = reallocarray(table->items, table->count + 1, sizeof *larger);
+	if (larger == NULL)
+		return false;
+	table->items = larger;
+	struct schedule *schedule = &larger[table->count];
+	*schedule = (struct schedule){
+		.text = strdup(cron),
+		.zone = zone ? strdup(zone) : NULL,
+		.cron = parsed,
+		.accounted = accounted,
+		.next = -1,
+		.late = late < UINT32_MAX ? (uint32_t)late : UINT32_MAX,
+		.missed = (uint64_t)missed,
+		.last = {.due_ms = (uint64_t)due,
+			.ok = ok,
+			.took_ms = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX},
+	};
+	snprintf(schedule->last.why, sizeof schedule->last.why, "%s", why);
+	if (schedule->text == NULL || (zone && schedule->zone == NULL)) {
+		schedule_clear(schedule);
+		return false;
+	}
+	table->count++;
+	return true;
+}
+
+static bool read_root(struct schedules *schedules, const json_t *root)
+{
+	const json_t *list, *object;
+	size_t i;
+	if (json_integer_value(json_object_get(root, "version")) != FILE_VERSION)
+		return false;
+	list = json_object_get(root, "schedules");
+	if (!json_is_array(list))
+		return false;
+	json_array_foreach(list, i, object)
+	{
+		if (!read_entry(schedules, object))
+			return false;
+	}
+	return true;
+}
+
+void schedules_read(struct schedules *schedules)
+{
+	cleanup_free char *text = NULL;
+	size_t length;
+	struct error error = {0};
+	int result = file_read(
+		schedules->state_fd, SCHEDULES_FILE, FILE_BYTES_MAX, &text, &length, &error);
+	if (result == -ENOENT)
+		return;
+	json_t *root = result < 0 ? NULL : json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	if (root == NULL || !read_root(schedules, root)) {
+		log_warn("event=schedules-unreadable file=%s message=\"%s\"", SCHEDULES_FILE,
+			result < 0 ? escape_for_log(error.message)
+				   : "put aside: what was missed before now is not known");
+		renameat(schedules->state_fd, SCHEDULES_FILE, schedules->state_fd,
+			SCHEDULES_FILE ".bad");
+	}
+	json_decref(root);
+}
+
+/* ---- writing ---- */
+
+static json_t *pack(const char *name, const struct schedule *schedule)
+{
+	json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:I}", "tenant", name, "cron",
+		schedule->text, "accounted", (json_int_t)schedule->accounted, "late",
+		(json_int_t)schedule->late, "missed", (json_int_t)schedule->missed);
+	if (object && schedule->zone)
+		json_object_set_new(object, "time_zone", json_string(schedule->zone));
+	if (object && schedule->last.due_ms)
+		json_object_set_new(object, "last",
+			json_pack("{s:I, s:b, s:I, s:s}", "due_ms",
+				(json_int_t)schedule->last.due_ms, "ok", schedule->last.ok, "ms",
+				(json_int_t)schedule->last.took_ms, "message", schedule->last.why));
+	return object;
+}
+
+void schedules_write(struct schedules *schedules)
+{
+	struct error error = {0};
+	if (!schedules->changed)
+		return;
+	schedules->changed = false;
+	json_t *list = json_array();
+	for (const struct timetable *table = schedules->tables; table; table = table->next)
+		for (size_t i = 0; i < table->count; i++)
+			json_array_append_new(list, pack(table->name, &table->items[i]));
+	json_t *root = json_pack("{s:i, s:o}", "version", FILE_VERSION, "schedules", list);
+	cleanup_free char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+	json_decref(root);
+	int result = text ? file_write_atomic(schedules->state_fd, SCHEDULES_FILE, text,
+				    strlen(text), 0600, &error)
+			  : error_set(&error, ENOMEM, "no memory");
+	/* It only counts: to go on without is better than to stop. The next change tries again. */
+	if (result < 0)
+		log_error(
+			"event=schedules-not-saved message=\"%s\"", escape_for_log(error.message));
+}

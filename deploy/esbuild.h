@@ -1,0 +1,11 @@
+/* Runs esbuild. Private to the deploy folder. */
+#pragma once
+
+#include "common/error.h"
+
+/* Bundles ENTRY of FOLDER into files right below OUT, an empty folder with an absolute path;
+ * what it read and made is told in METAFILE, an absolute path. SHOWN names FOLDER in
+ * messages. What esbuild has to say goes to standard error, from itself; -EINVAL when the
+ * program is wrong. */
+int esbuild_run(const char *folder, const char *entry, const char *out, const char *metafile,
+	const char *shown, struct error *error);

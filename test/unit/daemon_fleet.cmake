@@ -1,0 +1,15 @@
+# The instances of one program, what happened to them, and how connections are shared. In
+# daemon_fleet the workers are pretended: how they end is what is tested.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+add_executable(daemon_fleet_test ${CMAKE_CURRENT_LIST_DIR}/daemon_fleet_test.c
+  ${PROJECT_SOURCE_DIR}/daemon/fleet.c ${PROJECT_SOURCE_DIR}/daemon/backoff.c)
+target_link_libraries(daemon_fleet_test PRIVATE common PkgConfig::SYSTEMD PkgConfig::JANSSON
+  PkgConfig::CMOCKA)
+add_test(NAME daemon_fleet COMMAND daemon_fleet_test)
+foreach(name events split)
+  add_executable(daemon_${name}_test ${CMAKE_CURRENT_LIST_DIR}/daemon_${name}_test.c)
+  target_link_libraries(daemon_${name}_test PRIVATE daemon PkgConfig::CMOCKA)
+  add_test(NAME daemon_${name} COMMAND daemon_${name}_test)
+endforeach()
