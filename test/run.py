@@ -3,6 +3,7 @@
     run.py unit PRESET            the unit tests of a build
     run.py integration [PATTERN]  test/integration
     run.py neighbours             test/neighbours: nothing else should run meanwhile
+    run.py chaos                  test/chaos
     run.py vm                     what depends on the kernel, inside tools/vm
 
 Prints what failed with its output, what was skipped with its reason, and at the end one
@@ -19,6 +20,7 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 INTEGRATION = os.path.join(ROOT, "test", "integration")
 NEIGHBOURS = os.path.join(ROOT, "test", "neighbours")
+CHAOS = os.path.join(ROOT, "test", "chaos")
 
 # In the machine emulation makes everything some twenty times slower: what is asked of the
 # kernel there, not the whole suite.
@@ -100,6 +102,8 @@ def main():
         integration(arguments, counts)
     elif part == "neighbours":
         integration(arguments, counts, NEIGHBOURS)
+    elif part == "chaos":
+        integration(arguments, counts, CHAOS)
     else:
         os.environ["TENANTD_TEST_SLOW"] = "5"
         programs(counts)

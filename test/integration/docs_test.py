@@ -1,4 +1,4 @@
-"""Every command that the README shows is run."""
+"""Every command that the README and the guide show is run."""
 
 import os
 import re
@@ -28,6 +28,21 @@ class ReadmeTest(TenantdTest):
             said = re.search(r"# .*exit code (\d+)", line)
             self.assertEqual(done.returncode, int(said[1]) if said else 0,
                              f"{line}\n{done.stdout}{done.stderr}")
+
+    def test_the_commands_of_the_guide(self):
+        with open(ROOT + "/docs/guide.md") as file:
+            blocks = re.findall(r"```sh\n(.*?)```", file.read(), re.S)
+        self.assertGreater(len(blocks), 5)
+        tools = os.path.dirname(self.write("bin/tenantctl",
+                                           f'#!/bin/sh\nexec {harness.BUILD}/tenantctl "$@"\n'))
+        os.chmod(f"{tools}/tenantctl", 0o755)
+        environment = {**os.environ, "TENANTD_SOCKET": self.daemon.socket,
+                       "PATH": f"{tools}:{os.environ['PATH']}"}
+        for block in blocks:
+            script = re.sub(r"(?m)^(.*\S) +# .*exit code (\d+)$", r"\1 || [ $? = \2 ]", block)
+            done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder,
+                                  capture_output=True, text=True, timeout=60, env=environment)
+            self.assertEqual(done.returncode, 0, f"{block}\n{done.stdout}{done.stderr}")
 
     def test_links_of_the_documents(self):
         for folder, _, names in os.walk(ROOT + "/docs"):

@@ -668,7 +668,7 @@ static void run_tells_other_ends(void **unused)
 	}
 	ctl(NULL, "run /nonexistent.js");
 	assert_int_equal(outcome.code, 127);
-	snprintf(command, sizeof command, "run %s", put("main.ts", ""));
+	snprintf(command, sizeof command, "run --bundle never %s", put("main.ts", ""));
 	ctl(NULL, command);
 	assert_int_equal(outcome.code, 126);
 }
