@@ -1,4 +1,5 @@
-# tenantd: `make run`, `make test`, `make escape`, `make neighbours`, `make bench`. Everything that
+# tenantd: `make run`, `make test`, `make escape`, `make neighbours`, `make bench`, `make install`,
+# `make deb`, `make test-vm`, `make image`, `make test-container`. Everything that
 # these need is prepared first, and kept in build/ until its recipe changes.
 SHELL := /bin/bash
 PRESET ?= release
@@ -7,7 +8,7 @@ ifneq ($(shell id -u),0)
 $(error tenantd: needs root, to make the userland and to confine tenants)
 endif
 
-.PHONY: all run test escape neighbours bench asan fuzz format clean
+.PHONY: all run test escape neighbours bench asan fuzz format clean install deb test-vm image test-container
 .DELETE_ON_ERROR:
 
 all: build/tenantctl build/examples/hono/main.js
@@ -17,6 +18,25 @@ run: all
 
 test: all asan build/npm
 	@tools/test
+
+# PREFIX (/usr/local) and DESTDIR, as usual.
+install: all
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' tools/install
+
+deb: all
+	@tools/deb
+
+# The package in a machine with systemd: install, restart, kill, reboot.
+test-vm: all
+	@tools/test-vm
+
+# For docker and podman: build/image/tenantd.tar.
+image: all
+	@tools/image
+
+# The image in podman: signals, exit codes, orphans, what it is confined by.
+test-container: all
+	@tools/test-container
 
 # What is tried to get out, what stops it, and where only one layer does.
 neighbours: all
@@ -57,4 +77,4 @@ format:
 	@tools/userland bash -c 'git ls-files "*.[ch]" "*.cc" | xargs clang-format -i'
 
 clean:
-	@rm -rf build/release build/debug build/asan build/fuzz build/examples build/tenantctl
+	@rm -rf build/release build/debug build/asan build/fuzz build/examples build/tenantctl build/tenantd_*.deb

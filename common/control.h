@@ -39,15 +39,30 @@
  *   audit     {name?, lines, follow, denied}            item: a line of daemon/audit.h…,
  *                                                       done {cut: there were more}
  *   policy    {name}                                    done {policy: text, file}
+ *   reset     {name, wait_ms?}                          done {tenant}
+ *   events    {name?, lines, follow}                    item {"time","tenant","event","from",
+ *                                                       "to","reason","message","release",
+ *                                                       "pid"}…, done {}
  *   doctor    {}                                        done {tier, possible, items: [{group,
  *                                                       name, state, value, cost}]}
+ *   daemon-reexec {}                                    done {version, from, pid, adopted,
+ *                                                       renewed, ms}, from the new program
  *   shutdown  {}                                        done {}
  *
  * {tenant} is
  *   {"name", "state", "release", "pid", "uid", "since": RFC 3339, "ready_ms",
  *    "listeners": [{"url", "address"}], "restarts", "backoff_ms", "reason",
  *    "last_exit": {"reason","exit_code","signal","message","time"} | null,
- *    "stats": {"requests","requests_active","connections","loop_delay_ms",
+ *    "wanted": how many instances there should be, "instances": [{"slot", "pid", "state":
+ *              "starting"|"serving"|"draining"|"waiting"|"ended", "release", "age_ms",
+ *              "requests", "requests_active", "connections", "ready", "probes"} or, of one that
+ *              is not there, {"slot", "pid": null, "state", "release", "backoff_ms"}],
+ *    "candidate": {"release", "strategy": "all-at-once"|"canary", "since", "by", "instances",
+ *              "serving", "weight", "connections"?: {"before", "canary"}} | null,
+ *    "rollback_to": a release, while one that is new may be rolled back on its own | null,
+ *    "deaths": the last first, [{"time","reason","exit_code","signal","release","pid",
+ *              "message","served_ms"}],
+ *    "stats": (of all that serve) {"requests","requests_active","connections","loop_delay_ms",
  *              "loop_busy_ms","heap_used","heap_limit","external"} | null,
  *    "cgroup": {"memory","memory_peak","memory_limit","cpu_usec","pids","oom_kills"} | null,
  *    "schedules": [{"cron", "time_zone", "overlap", "next": RFC 3339 | null, "running",

@@ -179,7 +179,7 @@ int worker_start_decode(
 	start->deny_count = get_list(&reader, start->deny, WORKER_RULES_MAX);
 	start->exec_count = get_list(&reader, start->exec, WORKER_RULES_MAX);
 	start->secret_count = get_list(&reader, start->secrets, WORKER_RULES_MAX);
-	if (!wire_get_end(&reader) || start->mode > WORKER_MODE_JOB || start->uid == 0 ||
+	if (!wire_get_end(&reader) || start->mode > WORKER_MODE_EITHER || start->uid == 0 ||
 		flags > 31)
 		return error_set(error, EBADMSG, "a malformed START message");
 	return 0;
@@ -291,6 +291,40 @@ int worker_sites_decode(
 	if (!wire_get_end(&reader))
 		return error_set(error, EBADMSG, "a malformed SITES message");
 	return 0;
+}
+
+ssize_t worker_certificates_encode(
+	const struct worker_certificate *list, size_t count, void *data, size_t size)
+{
+	struct wire_writer writer = {.data = data, .size = size};
+	wire_put_u32(&writer, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		wire_put_string(&writer, list[i].host);
+		wire_put_string(&writer, list[i].chain);
+		wire_put_string(&writer, list[i].key);
+	}
+	return writer.failed ? -EMSGSIZE : (ssize_t)writer.length;
+}
+
+ssize_t worker_certificates_decode(
+	const void *data, size_t length, struct worker_certificate *ret, struct error *error)
+{
+	struct wire_reader reader = {.data = data, .length = length};
+	size_t count = wire_get_u32(&reader);
+	if (count > CERTIFICATES_MAX) {
+		reader.failed = true;
+		count = 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		ret[i].host = wire_get_string(&reader, SITE_HOST_MAX);
+		ret[i].chain = wire_get_string(&reader, CERTIFICATE_CHAIN_MAX);
+		ret[i].key = wire_get_string(&reader, CERTIFICATE_KEY_MAX);
+		if (ret[i].host[0] == '\0')
+			reader.failed = true;
+	}
+	if (!wire_get_end(&reader))
+		return error_set(error, EBADMSG, "malformed CERTIFICATES");
+	return (ssize_t)count;
 }
 
 const char *audit_permission_name(enum audit_permission permission)

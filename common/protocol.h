@@ -22,9 +22,11 @@
  *   supervisor -> worker   EGRESS            a new channel to the egress process
  *                          HANDOVER          a new channel that connections come over
  *                          SITES             what of the shared ports is its tenant's
+ *                          CERTIFICATES      of hosts of those, with their keys
  *                          ACCEPT            take connections from its listeners, or do not
  *                          PROBE             is it well?
  *                          SCHEDULED         run the scheduled handler
+ *                          SIGNAL            a signal for the program
  *                          DROPPED           the permission is gone
  *                          CHILD_STARTED     with the other ends of its pipes
  *                          CHILD_FAILED      it could not be started
@@ -75,6 +77,7 @@ enum message_type {
 	MESSAGE_SCHEDULED_DONE,
 	MESSAGE_PROGRAM,
 	MESSAGE_PROGRAM_IS,
+	MESSAGE_CERTIFICATES,
 	MESSAGE_TYPE_COUNT,
 };
 
@@ -132,6 +135,9 @@ enum worker_mode {
 	WORKER_MODE_SERVE,  /* export default { fetch } on listeners */
 	WORKER_MODE_SCRIPT, /* run once, exit with its code */
 	WORKER_MODE_JOB,    /* any program, in a sandbox of its own: tenant-launcher */
+	/* SERVE if the program turns out to be a service when its module has evaluated (it
+	 * exports fetch, or has taken a listener over), else SCRIPT: `tenantd run`. */
+	WORKER_MODE_EITHER,
 };
 
 /* One file or folder of the host. Its mount is a descriptor of START. */
@@ -378,6 +384,26 @@ ssize_t worker_sites_encode(
 	const struct worker_sites *sites, uint32_t instance, void *data, size_t size);
 int worker_sites_decode(
 	const void *data, size_t length, struct worker_sites *ret_sites, struct error *error);
+
+/* CERTIFICATES, with a memfd of worker_certificates_encode's bytes: those of hosts that are the
+ * tenant's alone, with their keys. Replace what came before, at once; where one of them cannot
+ * be used, all from before stay. Come before the first HANDOVER of tenantd-ingress. */
+struct worker_certificate {
+	const char *host;  /* "shop.example.com", "*.example.com" */
+	const char *chain; /* PEM: its own certificate, then those that lead to its authority */
+	const char *key;   /* PEM, without a passphrase */
+};
+#define CERTIFICATES_MAX 1024
+#define CERTIFICATE_CHAIN_MAX (64 * 1024)
+#define CERTIFICATE_KEY_MAX (32 * 1024)
+#define CERTIFICATES_BYTES_MAX (8 * 1024 * 1024) /* of all that one worker gets */
+
+/* Returns the length, or -EMSGSIZE when SIZE is too small. */
+ssize_t worker_certificates_encode(
+	const struct worker_certificate *list, size_t count, void *data, size_t size);
+/* In place; RET has room for CERTIFICATES_MAX. Returns how many, or -EBADMSG. */
+ssize_t worker_certificates_decode(
+	const void *data, size_t length, struct worker_certificate *ret, struct error *error);
 
 /* ACCEPT. A worker begins with taking connections. */
 struct message_accept {

@@ -6,6 +6,7 @@
 
 static const char *const names[] = {
 	[TIER_NONE] = "",
+	[TIER_SINGLE] = "single",
 	[TIER_CONTAINER] = "container",
 	[TIER_FULL] = "full",
 };
@@ -17,7 +18,7 @@ const char *tier_name(enum tier tier)
 
 int tier_find(const char *name)
 {
-	for (int i = TIER_CONTAINER; i < (int)ARRAY_LENGTH(names); i++)
+	for (int i = TIER_SINGLE; i < (int)ARRAY_LENGTH(names); i++)
 		if (strcmp(names[i], name) == 0)
 			return i;
 	return -1;

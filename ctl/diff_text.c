@@ -26,7 +26,15 @@ struct script {
 
 bool diff_is_text(const char *data, size_t length)
 {
-	return length <= DIFF_TEXT_BYTES_MAX && memchr(data, '\0', length) == NULL;
+	if (length > DIFF_TEXT_BYTES_MAX || memchr(data, '\0', length))
+		return false;
+	for (const char *line = data, *end = data + length; line < end;) {
+		const char *newline = memchr(line, '\n', (size_t)(end - line));
+		if ((newline ? newline : end) - line > DIFF_TEXT_LINE_MAX)
+			return false;
+		line = newline ? newline + 1 : end;
+	}
+	return true;
 }
 
 static bool split(const char *data, size_t length, struct text *ret_text)

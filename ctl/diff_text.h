@@ -6,8 +6,10 @@
 
 #define DIFF_TEXT_BYTES_MAX (512 * 1024)
 #define DIFF_TEXT_LINES_MAX 20000
+#define DIFF_TEXT_LINE_MAX 1000 /* bytes */
 
-/* Is it text, fit to be shown: no NUL, not longer than DIFF_TEXT_BYTES_MAX? */
+/* Is it text, fit to be shown: no NUL, within the bounds above? Source maps and what is
+ * minified have lines that nobody reads. */
 bool diff_is_text(const char *data, size_t length);
 
 /* Calls PRINT with each line to show: MARK is '@' for a heading, '-', '+' or ' '. What differs

@@ -161,6 +161,16 @@ static void explain_network(struct page *page, const struct subject *subject)
 	}
 	if (policy->net.listen.count == 0)
 		say(page, no_network(subject), "listens nowhere");
+	for (size_t i = 0; i < policy->net.ingress.count; i++) {
+		char text[POLICY_NET_TEXT_MAX * 2];
+		const struct policy_site *site = &policy->net.ingress.items[i];
+		policy_site_format(site, text);
+		say(page,
+			"tenantd-ingress, which accepts on the shared ports and hands the "
+			"connection over",
+			"answers for %s%s, but for what is more exactly another tenant's", text,
+			site->certificate ? ", by TLS, too" : "");
+	}
 }
 
 /* ---- programs, environment, engine ---- */

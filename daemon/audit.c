@@ -448,16 +448,16 @@ void audit_limits(struct instance *instance)
 			stats.pids_denied);
 		limit_reached(instance, AUDIT_LAYER_CGROUP, "limits.pids", text);
 	}
-	if (instance->end.reason == END_HEAP_LIMIT)
+	if (instance->end->reason == END_HEAP_LIMIT)
 		limit_reached(instance, AUDIT_LAYER_ENGINE, "limits.memory",
 			"the JavaScript heap is full");
-	if (instance->end.reason == END_CPU_LIMIT)
+	if (instance->end->reason == END_CPU_LIMIT)
 		limit_reached(instance, AUDIT_LAYER_ENGINE, "limits.request.cpu",
 			"one turn of the event loop took too long");
-	if (instance->end.reason == END_TIME_LIMIT)
+	if (instance->end->reason == END_TIME_LIMIT)
 		limit_reached(instance, AUDIT_LAYER_SUPERVISOR, "limits.time",
 			"the run as a whole took too long");
-	if (instance->end.reason == END_SECCOMP)
+	if (instance->end->reason == END_SECCOMP)
 		audit_record(instance, AUDIT_SYSCALL, "", false, AUDIT_LAYER_SECCOMP,
 			"killed: a forbidden system call");
 }

@@ -11,6 +11,7 @@
 #include "common/path.h"
 #include "daemon/audit.h"
 #include "daemon/egress.h"
+#include "daemon/takeover.h"
 #include "policy/match.h"
 #include "sandbox/sandbox.h"
 
@@ -271,7 +272,7 @@ static void child_ended(struct instance *instance, void *data)
 {
 	struct child *child = data;
 	struct instance *parent = child->children->parent;
-	const struct instance_end *end = &instance->end;
+	const struct instance_end *end = instance->end;
 	if (child->started)
 		answer_exited(child, end);
 	else
@@ -700,5 +701,37 @@ int children_drop(struct children *children, const char *scope, const char *reso
 	}
 	if (strcmp(scope, "net") == 0 || strcmp(scope, "net.connect") == 0)
 		return drop_net(children, resource);
+	return 0;
+}
+
+/* ---- for the next daemon ---- */
+
+bool children_busy(const struct children *children)
+{
+	return children && children->first;
+}
+
+json_t *children_pack(const struct children *children)
+{
+	if (children == NULL)
+		return json_null();
+	cleanup_free char *policy = policy_print(children->policy);
+	return json_pack("{s:s?, s:b, s:I}", "policy", policy, "dropped", children->dropped,
+		"paced_us", (json_int_t)children->paced_us);
+}
+
+int children_restore(struct children *children, const json_t *packed, struct error *error)
+{
+	struct policy *policy;
+	const char *text = takeover_string(packed, "policy");
+	if (children == NULL)
+		return 0;
+	int result = policy_parse(text, strlen(text), "policy", &policy, error);
+	if (result < 0)
+		return result;
+	policy_free(children->policy);
+	children->policy = policy;
+	children->dropped = takeover_flag(packed, "dropped");
+	children->paced_us = takeover_number(packed, "paced_us");
 	return 0;
 }

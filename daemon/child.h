@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <jansson.h>
+
 /* What the worker INSTANCE, started with SPEC, may run: NULL when that is nothing. */
 int children_new(struct instance *instance, const struct instance_spec *spec,
 	struct children **ret_children, struct error *error);
@@ -22,3 +24,10 @@ bool children_signal(struct instance *instance, const void *message);
  * altogether: programs that start from now on have not got it either. Those that run keep the
  * files with which they were started, and lose the network. Takes NULL. */
 int children_drop(struct children *children, const char *scope, const char *resource);
+
+/* Does one run, or wait for its turn? Takes NULL. */
+bool children_busy(const struct children *children);
+/* For a daemon that takes over, while none runs: what the worker may still run. null for NULL. */
+json_t *children_pack(const struct children *children);
+/* Into what children_new has made. Takes NULL. */
+int children_restore(struct children *children, const json_t *packed, struct error *error);

@@ -5,6 +5,7 @@
 #include "common/escape.h"
 #include "common/log.h"
 #include "common/message.h"
+#include "daemon/takeover.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -210,10 +211,10 @@ void control_done_with(
 	json_t *message = json_pack("{s:o}", "done", done);
 	cleanup_free char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
 	json_decref(message);
-	int result = text == NULL         ? -ENOMEM
-		     : connection->queue ? -EAGAIN
-					 : message_send(connection->fd, text, strlen(text), fds,
-						   fd_count);
+	int result = text == NULL ? -ENOMEM
+		     : connection->queue
+			     ? -EAGAIN
+			     : message_send(connection->fd, text, strlen(text), fds, fd_count);
 	if (result < 0)
 		control_fail(connection, "failed", CONTROL_EXIT_FAILURE,
 			"cannot hand over what was asked for: %s", strerror(-result));
@@ -417,6 +418,29 @@ static void pause_accepting(struct control *control, int code)
 		sd_event_source_set_enabled(control->source, SD_EVENT_ON);
 }
 
+/* NULL when there are too many, or no memory. */
+static struct control_connection *add_connection(struct control *control, int client)
+{
+	struct control_connection *connection = control->connection_count < CONTROL_CONNECTIONS_MAX
+							? calloc(1, sizeof *connection)
+							: NULL;
+	if (connection == NULL)
+		return NULL;
+	connection->control = control;
+	connection->queue_last = &connection->queue;
+	if (sd_event_add_io(control->event, &connection->source, client, EPOLLIN, connection_ready,
+		    connection) < 0) {
+		free(connection);
+		return NULL;
+	}
+	connection->fd = client;
+	connection->next = control->connections;
+	control->connections = connection;
+	control->connection_count++;
+	set_deadline(connection, SILENT_MS);
+	return connection;
+}
+
 static int accept_connection(sd_event_source *source, int fd, uint32_t events, void *data)
 {
 	struct control *control = data;
@@ -437,25 +461,10 @@ static int accept_connection(sd_event_source *source, int fd, uint32_t events, v
 		message_send(client, refused, sizeof refused - 1, NULL, 0);
 		return 0;
 	}
-	struct control_connection *connection = control->connection_count < CONTROL_CONNECTIONS_MAX
-							? calloc(1, sizeof *connection)
-							: NULL;
-	if (connection == NULL) {
+	if (add_connection(control, client) == NULL)
 		message_send(client, full, sizeof full - 1, NULL, 0);
-		return 0;
-	}
-	connection->control = control;
-	connection->queue_last = &connection->queue;
-	if (sd_event_add_io(control->event, &connection->source, client, EPOLLIN, connection_ready,
-		    connection) < 0) {
-		free(connection);
-		return 0;
-	}
-	connection->fd = take_fd(&client);
-	connection->next = control->connections;
-	control->connections = connection;
-	control->connection_count++;
-	set_deadline(connection, SILENT_MS);
+	else
+		take_fd(&client);
 	return 0;
 }
 
@@ -492,12 +501,12 @@ static int bind_socket(const char *path, struct error *error)
 	return take_fd(&fd);
 }
 
-int control_open(sd_event *event, const char *path, const struct control_verb *verbs,
-	size_t verb_count, void *data, struct control **ret_control, struct error *error)
+/* Takes FD, also on failure. */
+static int open_with(sd_event *event, int listening, const char *path,
+	const struct control_verb *verbs, size_t verb_count, void *data,
+	struct control **ret_control, struct error *error)
 {
-	cleanup_close int fd = bind_socket(path, error);
-	if (fd < 0)
-		return fd;
+	cleanup_close int fd = listening;
 	struct control *control = calloc(1, sizeof *control);
 	if (control == NULL)
 		return error_set(error, ENOMEM, "no memory for the control socket");
@@ -515,6 +524,71 @@ int control_open(sd_event *event, const char *path, const struct control_verb *v
 	}
 	take_fd(&fd);
 	*ret_control = control;
+	return 0;
+}
+
+int control_open(sd_event *event, const char *path, const struct control_verb *verbs,
+	size_t verb_count, void *data, struct control **ret_control, struct error *error)
+{
+	const int fd = bind_socket(path, error);
+	return fd < 0 ? fd
+		      : open_with(event, fd, path, verbs, verb_count, data, ret_control, error);
+}
+
+/* ---- while the daemon's program is replaced ---- */
+
+void control_pause(struct control *control, bool pause)
+{
+	const int enabled = pause ? SD_EVENT_OFF : SD_EVENT_ON;
+	sd_event_source_set_enabled(control->source, enabled);
+	for (struct control_connection *next = control->connections; next; next = next->next)
+		if (!next->busy && !next->closed)
+			sd_event_source_set_enabled(next->source, enabled);
+}
+
+json_t *control_pack(
+	struct control *control, const struct control_connection *asker, struct takeover *takeover)
+{
+	json_t *waiting = json_array();
+	for (const struct control_connection *next = control->connections; next; next = next->next)
+		if (!next->busy && !next->closed && !next->cut && next->queue == NULL)
+			json_array_append_new(waiting, takeover_put_fd(takeover, next->fd));
+	return json_pack("{s:o, s:o, s:o}", "fd", takeover_put_fd(takeover, control->fd), "waiting",
+		waiting, "asker", takeover_put_fd(takeover, asker ? asker->fd : -1));
+}
+
+static struct control_connection *adopt_connection(
+	struct control *control, const json_t *packed, struct takeover *takeover)
+{
+	cleanup_close int fd = takeover_take_fd(takeover, packed);
+	struct control_connection *connection = fd < 0 ? NULL : add_connection(control, fd);
+	if (connection)
+		take_fd(&fd);
+	return connection;
+}
+
+int control_adopt(sd_event *event, const char *path, const struct control_verb *verbs,
+	size_t verb_count, void *data, const json_t *packed, struct takeover *takeover,
+	struct control **ret_control, struct control_connection **ret_asker, struct error *error)
+{
+	const json_t *from;
+	size_t i;
+	*ret_asker = NULL;
+	const int fd = takeover_take_fd(takeover, json_object_get(packed, "fd"));
+	if (fd < 0)
+		return control_open(event, path, verbs, verb_count, data, ret_control, error);
+	int result = open_with(event, fd, path, verbs, verb_count, data, ret_control, error);
+	if (result < 0)
+		return result;
+	json_array_foreach(json_object_get(packed, "waiting"), i, from)
+	{
+		adopt_connection(*ret_control, from, takeover);
+	}
+	struct control_connection *asker =
+		adopt_connection(*ret_control, json_object_get(packed, "asker"), takeover);
+	if (asker)
+		asker->busy = true; /* control_done follows */
+	*ret_asker = asker;
 	return 0;
 }
 

@@ -65,3 +65,17 @@ void control_fail(struct control_connection *connection, const char *code, int e
  * 124. What to call meanwhile is HOLD; control_done and control_fail end it. */
 void control_hold(struct control_connection *connection, const struct control_hold *hold,
 	void *data, uint32_t deadline_ms);
+
+/* ---- while the daemon's program is replaced (daemon/reexec.h) ---- */
+
+/* No request is read, and nobody accepted; both wait, and lose nothing. */
+void control_pause(struct control *control, bool pause);
+/* The socket, its connections that wait, and ASKER, which is to be answered by the next daemon.
+ * Others, with requests under way, end. */
+struct takeover;
+json_t *control_pack(struct control *control, const struct control_connection *asker,
+	struct takeover *takeover);
+/* As control_open, with what was packed; *RET_ASKER is NULL when it is gone. */
+int control_adopt(sd_event *event, const char *path, const struct control_verb *verbs,
+	size_t verb_count, void *data, const json_t *packed, struct takeover *takeover,
+	struct control **ret_control, struct control_connection **ret_asker, struct error *error);

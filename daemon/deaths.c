@@ -1,5 +1,7 @@
 #include "daemon/deaths.h"
 
+#include "daemon/takeover.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,4 +76,42 @@ json_t *deaths_describe(const struct deaths *deaths)
 			json_array_append_new(list, death);
 	}
 	return list;
+}
+
+/* ---- for the next daemon ---- */
+
+/* The oldest first: added again they come out as they were. */
+json_t *deaths_pack(const struct deaths *deaths)
+{
+	json_t *list = json_array();
+	const size_t count = deaths ? deaths->count : 0;
+	for (size_t i = count > DEATHS_KEPT ? count - DEATHS_KEPT : 0; i < count; i++) {
+		const struct death *death = &deaths->ring[i % DEATHS_KEPT];
+		json_array_append_new(
+			list, json_pack("{s:I, s:I, s:s, s:i, s:i, s:i, s:s, s:o}", "time_us",
+				      (json_int_t)death->time_us, "served_ms",
+				      (json_int_t)death->served_ms, "reason",
+				      end_reason_name(death->reason), "exit_code", death->exit_code,
+				      "signal", death->signal, "pid", (int)death->pid, "release",
+				      death->release, "message", takeover_text(death->message)));
+	}
+	return list;
+}
+
+void deaths_restore(struct deaths **deaths, const json_t *packed)
+{
+	const json_t *from;
+	size_t i;
+	json_array_foreach(packed, i, from)
+	{
+		struct instance_end end = {
+			.reason = end_reason_find(takeover_string(from, "reason")),
+			.exit_code = (int)(int64_t)takeover_number(from, "exit_code"),
+			.signal = (int)takeover_number(from, "signal"),
+			.time_us = takeover_number(from, "time_us"),
+		};
+		snprintf(end.message, sizeof end.message, "%s", takeover_string(from, "message"));
+		deaths_add(deaths, &end, takeover_string(from, "release"),
+			(pid_t)takeover_number(from, "pid"), takeover_number(from, "served_ms"));
+	}
 }

@@ -22,3 +22,7 @@ struct deaths *deaths_free(struct deaths *deaths);
 /* The last first: [{"time","reason","exit_code","signal","release","pid","message","served_ms"}]
  * with a message of one line. */
 json_t *deaths_describe(const struct deaths *deaths);
+
+/* For a daemon that takes over, and back. DEATHS may be NULL. */
+json_t *deaths_pack(const struct deaths *deaths);
+void deaths_restore(struct deaths **deaths, const json_t *packed);

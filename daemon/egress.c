@@ -7,6 +7,7 @@
 #include "common/message.h"
 #include "common/protocol.h"
 #include "daemon/helper_process.h"
+#include "daemon/takeover.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -369,17 +370,11 @@ static int client_new(
 	return 0;
 }
 
-int egress_add(struct egress *egress, const struct egress_add_options *options, int *ret_channel,
-	struct error *error)
+/* Takes CLIENT, also on failure. */
+static int add(struct egress *egress, struct client *client, int *ret_channel, struct error *error)
 {
-	struct client *client = NULL;
 	int channel = -1;
-	if (*find(egress, options->instance))
-		return error_set(error, EEXIST, "instance %u is known to tenantd-egress already",
-			options->instance);
-	int result = client_new(options, &client, error);
-	if (result == 0)
-		result = make_channel(client, &channel, error);
+	int result = make_channel(client, &channel, error);
 	if (result == 0 && egress->process.state == 0 &&
 		!helper_restart_is_pending(&egress->restart))
 		result = start(egress, error);
@@ -393,6 +388,17 @@ int egress_add(struct egress *egress, const struct egress_add_options *options, 
 	send_clients(egress);
 	*ret_channel = channel;
 	return 0;
+}
+
+int egress_add(struct egress *egress, const struct egress_add_options *options, int *ret_channel,
+	struct error *error)
+{
+	struct client *client = NULL;
+	if (*find(egress, options->instance))
+		return error_set(error, EEXIST, "instance %u is known to tenantd-egress already",
+			options->instance);
+	int result = client_new(options, &client, error);
+	return result < 0 ? result : add(egress, client, ret_channel, error);
 }
 
 void egress_forget(struct egress *egress, uint32_t instance)
@@ -478,4 +484,44 @@ pid_t egress_pid(const struct egress *egress)
 uint32_t egress_starts(const struct egress *egress)
 {
 	return egress ? egress->starts : 0;
+}
+
+/* ---- for the next daemon ---- */
+
+json_t *egress_pack(struct egress *egress, uint32_t instance, struct takeover *takeover)
+{
+	const struct client *client = egress ? *find(egress, instance) : NULL;
+	if (client == NULL)
+		return json_null();
+	json_t *drops = json_array();
+	for (size_t i = 0; i < client->drops.count; i++)
+		json_array_append_new(drops, takeover_text(client->drops.items[i]));
+	return json_pack("{s:o, s:I, s:o, s:b}", "add",
+		takeover_put_bytes(takeover, client->add, client->length), "concurrent",
+		(json_int_t)client->concurrent, "drops", drops, "dropped_all", client->dropped_all);
+}
+
+int egress_restore(struct egress *egress, const struct egress_add_options *options,
+	const json_t *packed, struct takeover *takeover, int *ret_channel, struct error *error)
+{
+	cleanup_free char *data = NULL;
+	size_t length, i;
+	const json_t *rule;
+	if (takeover_take_bytes(takeover, json_object_get(packed, "add"), &data, &length) < 0)
+		return error_set(error, EINVAL, "the rules of net.connect were not handed over");
+	struct client *client = calloc(1, sizeof *client + length);
+	if (client == NULL)
+		return error_set(error, ENOMEM, "no memory for a channel to tenantd-egress");
+	memcpy(client->add, data, length);
+	client->length = length;
+	client->instance = options->instance;
+	client->concurrent = (uint32_t)takeover_number(packed, "concurrent");
+	client->renewed = options->renewed;
+	client->data = options->data;
+	client->channel = -1;
+	/* Before it is sent: nothing that was given up comes back, not even for a moment. */
+	json_array_foreach(json_object_get(packed, "drops"), i, rule)
+		remember_drop(client, json_string_value(rule) ? json_string_value(rule) : "");
+	client->dropped_all |= takeover_flag(packed, "dropped_all");
+	return add(egress, client, ret_channel, error);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <jansson.h>
 #include <systemd/sd-event.h>
 
 struct egress;
@@ -62,6 +63,13 @@ void egress_forget(struct egress *egress, uint32_t instance);
  * or everything ("" or NULL): for ever, also after a new start of the process. -EINVAL when
  * RULE is none; -ENOENT when the instance was not added. */
 int egress_drop(struct egress *egress, uint32_t instance, const char *rule, struct error *error);
+
+/* For a daemon that takes over: what INSTANCE may, and gave up; null when it was not added.
+ * And back: as egress_add, with what was packed instead of a policy. */
+struct takeover;
+json_t *egress_pack(struct egress *egress, uint32_t instance, struct takeover *takeover);
+int egress_restore(struct egress *egress, const struct egress_add_options *options,
+	const json_t *packed, struct takeover *takeover, int *ret_channel, struct error *error);
 
 /* For status: the pid, 0 when it does not run, and how often it was started. */
 pid_t egress_pid(const struct egress *egress);

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "daemon/logs.h"
+#include "daemon/takeover.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -98,15 +99,20 @@ static bool concerns(const struct record *record, const char *tenant)
 	return tenant == NULL || strcmp(record->text, tenant) == 0;
 }
 
+static void keep(struct events *events, struct record *record)
+{
+	free(events->ring[events->next]);
+	events->ring[events->next] = record;
+	events->next = (events->next + 1) % EVENTS_KEPT;
+	events->count += events->count < EVENTS_KEPT;
+}
+
 void events_add(struct events *events, const struct event *event)
 {
 	struct record *record = make_record(event);
 	if (record == NULL)
 		return;
-	free(events->ring[events->next]);
-	events->ring[events->next] = record;
-	events->next = (events->next + 1) % EVENTS_KEPT;
-	events->count += events->count < EVENTS_KEPT;
+	keep(events, record);
 	/* A follower may unfollow itself while it is called: from the last to the first. */
 	for (size_t i = events->follower_count; i > 0; i--) {
 		const struct follower *follower = &events->followers[i - 1];
@@ -151,5 +157,48 @@ void events_unfollow(struct events *events, const void *data)
 			continue;
 		events->followers[i] = events->followers[--events->follower_count];
 		return;
+	}
+}
+
+/* ---- for the next daemon ---- */
+
+/* [time, pid, one text for each field] of each, the oldest first. */
+json_t *events_pack(const struct events *events)
+{
+	json_t *list = json_array();
+	for (size_t back = events->count; back > 0; back--) {
+		const struct record *record = nth_last(events, back);
+		json_t *item = json_pack("[I, i]", (json_int_t)record->time_us, (int)record->pid);
+		const char *next = record->text;
+		for (size_t i = 0; i < FIELDS; i++, next += strlen(next) + 1)
+			json_array_append_new(item, takeover_text(next));
+		json_array_append_new(list, item);
+	}
+	return list;
+}
+
+void events_restore(struct events *events, const json_t *packed)
+{
+	const json_t *item;
+	size_t i;
+	json_array_foreach(packed, i, item)
+	{
+		const char *fields[FIELDS];
+		for (size_t k = 0; k < FIELDS; k++)
+			fields[k] = json_string_value(json_array_get(item, 2 + k));
+		struct record *record = make_record(&(struct event){
+			.tenant = fields[TENANT],
+			.name = fields[NAME],
+			.from = fields[FROM],
+			.to = fields[TO],
+			.reason = fields[REASON],
+			.message = fields[MESSAGE],
+			.release = fields[RELEASE],
+			.pid = (pid_t)json_integer_value(json_array_get(item, 1)),
+		});
+		if (record == NULL)
+			return;
+		record->time_us = (uint64_t)json_integer_value(json_array_get(item, 0));
+		keep(events, record);
 	}
 }

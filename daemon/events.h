@@ -43,3 +43,7 @@ void events_last(
  * live as long. -EUSERS when there are too many. */
 int events_follow(struct events *events, const char *tenant, events_fn *take, void *data);
 void events_unfollow(struct events *events, const void *data);
+
+/* For a daemon that takes over, and back, into one that is empty. */
+json_t *events_pack(const struct events *events);
+void events_restore(struct events *events, const json_t *packed);

@@ -17,6 +17,7 @@
 #define FACTORY_IDS_PER_SLOT 2   /* inside: 0, root of the namespace, and 1, the tenant */
 #define FACTORY_SPARE_SLOTS 1024 /* for workers that belong to no tenant, but to a run */
 #define FACTORY_UID_INSIDE 1
+#define FACTORY_UID_BASE 1879048192 /* where nobody says otherwise */
 
 struct audit;
 struct egress;
@@ -45,6 +46,7 @@ struct factory {
 	struct schedules *schedules; /* NULL: none; set by its owner */
 	const char *secrets_folder;
 	enum tier tier;
+	uint32_t own_uid; /* tier single: who all workers are, as we are; else 0 */
 	uint32_t uid_base;
 	uint32_t slots; /* uid ranges, the spare ones included */
 	int null_fd;    /* /dev/null, for reading */

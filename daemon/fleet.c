@@ -1,4 +1,4 @@
-#include "daemon/fleet.h"
+#include "daemon/fleet_private.h"
 
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -18,7 +18,7 @@
 static void on_ready(struct instance *instance, void *data);
 static void on_ended(struct instance *instance, void *data);
 static void on_readiness(struct instance *instance, void *data);
-static const struct instance_events instance_events = {
+const struct instance_events fleet_instance_events = {
 	.ready = on_ready,
 	.ended = on_ended,
 	.readiness = on_readiness,
@@ -118,7 +118,7 @@ static int start_one(struct fleet *fleet, uint32_t slot, struct error *error)
 	if (result == 0)
 		result = reserve_member(fleet, error);
 	if (result == 0)
-		result = instance_start(&options->supervisor->factory, &spec, &instance_events,
+		result = instance_start(&options->supervisor->factory, &spec, &fleet_instance_events,
 			fleet, &instance, error);
 	if (result < 0)
 		return result;
@@ -178,7 +178,7 @@ static int slot_due(sd_event_source *source, uint64_t usec, void *data)
 	return 0;
 }
 
-static void start_at(struct fleet_slot *slot, uint32_t delay_ms)
+void fleet_start_at(struct fleet_slot *slot, uint32_t delay_ms)
 {
 	sd_event_source_disable_unref(take_pointer(slot->timer));
 	slot->delay_ms = delay_ms;
@@ -205,7 +205,7 @@ static void retry_later(struct fleet *fleet, uint32_t number, uint64_t served_ms
 	if (too_often && fleet->resilient)
 		slot->done = true;
 	else
-		start_at(slot, choose_delay(slot, &limits));
+		fleet_start_at(slot, choose_delay(slot, &limits));
 }
 
 /* ---- what instances do ---- */
@@ -277,7 +277,7 @@ static void on_ended(struct instance *instance, void *data)
 	struct fleet *fleet = data;
 	struct fleet_member *member = find(fleet, instance);
 	struct fleet_member gone = *member;
-	struct instance_end end = instance->end;
+	struct instance_end end = *instance->end;
 	char release[STORE_ID_SIZE];
 	snprintf(release, sizeof release, "%.*s", STORE_ID_LENGTH, instance->release);
 	struct fleet_death death = {
@@ -290,6 +290,9 @@ static void on_ended(struct instance *instance, void *data)
 		.outcome = FLEET_LEFT,
 	};
 	remove_member(fleet, member);
+	/* Whoever still knows it, such as a split, must not: what follows may be a takeover. */
+	if (gone.role == FLEET_SERVING)
+		fleet->options.events->leaving(fleet, instance, fleet->options.data);
 	instance_free(instance); /* it may not outlive the tenant's log */
 	if (gone.role != FLEET_LEAVING) {
 		death.ending = classify(fleet, &end);
@@ -304,7 +307,7 @@ static void on_ended(struct instance *instance, void *data)
 
 /* ---- all of them ---- */
 
-static int add_slots(struct fleet *fleet, uint32_t count, struct error *error)
+int fleet_add_slots(struct fleet *fleet, uint32_t count, struct error *error)
 {
 	struct fleet_slot *slots = calloc(count, sizeof *slots);
 	if (slots == NULL)
@@ -344,7 +347,7 @@ int fleet_new(const struct fleet_options *options, struct fleet **ret_fleet, str
 	fleet->program = options->program;
 	fleet->grace_ms = (uint32_t)options->program->manifest->grace_ms;
 	snprintf(fleet->release, sizeof fleet->release, "%s", options->program->release);
-	int result = add_slots(fleet, options->count ? options->count : 1, error);
+	int result = fleet_add_slots(fleet, options->count ? options->count : 1, error);
 	if (result == 0)
 		result = start_all(fleet, 0, error);
 	if (result < 0) {
@@ -360,7 +363,7 @@ int fleet_grow(struct fleet *fleet, uint32_t count, struct error *error)
 	const uint32_t before = fleet->count;
 	if (count <= before)
 		return 1;
-	int result = add_slots(fleet, count, error);
+	int result = fleet_add_slots(fleet, count, error);
 	if (result < 0)
 		return result;
 	fleet->ready = false;
@@ -419,7 +422,7 @@ void fleet_reset(struct fleet *fleet)
 		backoff_reset(&slot->backoff);
 		slot->replace_after_ms = 0;
 		if (slot->timer || slot->done)
-			start_at(slot, 0);
+			fleet_start_at(slot, 0);
 		slot->done = false;
 	}
 	if (fleet)
@@ -430,7 +433,7 @@ void fleet_reset(struct fleet *fleet)
 
 struct fleet *fleet_of(const struct instance *instance)
 {
-	return instance->events == &instance_events ? instance->data : NULL;
+	return instance->events == &fleet_instance_events ? instance->data : NULL;
 }
 
 int fleet_replace(struct instance *instance, const char *reason, struct error *error)
@@ -572,10 +575,11 @@ static json_t *describe_member(const struct fleet *fleet, const struct fleet_mem
 void fleet_describe(const struct fleet *fleet, json_t *list)
 {
 	for (size_t i = 0; fleet && i < fleet->member_count; i++)
-		json_array_append_new(list, describe_member(fleet, &fleet->members[i]));
+		if (json_array_size(list) < FLEET_DESCRIBED_MAX)
+			json_array_append_new(list, describe_member(fleet, &fleet->members[i]));
 	for (uint32_t i = 0; fleet && fleet->program && i < fleet->count; i++) {
 		const struct fleet_slot *slot = &fleet->slots[i];
-		if (slot->timer || slot->done)
+		if ((slot->timer || slot->done) && json_array_size(list) < FLEET_DESCRIBED_MAX)
 			json_array_append_new(
 				list, json_pack("{s:i, s:n, s:s, s:s, s:i}", "slot", (int)i, "pid",
 					      "state", slot->done ? "ended" : "waiting", "release",

@@ -77,7 +77,8 @@ struct fleet_death {
 struct fleet_events {
 	/* One more serves; before `ready`. */
 	void (*joined)(struct fleet *fleet, struct instance *instance, void *data);
-	/* One that serves is about to drain: nobody may send it connections any more. */
+	/* One that serves is about to drain, or has ended: nobody may send it connections any
+	 * more, or hold on to it. */
 	void (*leaving)(struct fleet *fleet, struct instance *instance, void *data);
 	/* It serves with all of its instances; where it may not be strict, with those that could
 	 * be started. Not to be freed from here. */
@@ -165,5 +166,7 @@ struct instance *fleet_pick(const struct fleet *fleet, uint32_t turn);
 /* The fleet of INSTANCE, or NULL. */
 struct fleet *fleet_of(const struct instance *instance);
 
-/* For `status`: one object for each instance, and for each that should be there and is not. */
+/* For `status`: one object for each instance, and for each that should be there and is not. The
+ * list does not grow beyond FLEET_DESCRIBED_MAX: an answer has a bound. */
+#define FLEET_DESCRIBED_MAX 192
 void fleet_describe(const struct fleet *fleet, json_t *list);

@@ -72,7 +72,7 @@ static int open_one(const struct wish *wish, const char *tenant, uint32_t id, en
 		.mount = -1,
 		.flags = wish->write ? SANDBOX_GRANT_WRITE : 0,
 	};
-	int result = tier == TIER_CONTAINER ? sandbox_grant_place(ret, id, warning, error)
+	int result = tier_is_bare(tier) ? sandbox_grant_place(ret, id, warning, error)
 					    : sandbox_grant_mount(ret, id, warning, error);
 	if (result < 0)
 		return error_prefix(error, "/permissions/fs/%s/%zu", wish->list, wish->index);

@@ -5,6 +5,7 @@
 #include "common/escape.h"
 #include "common/log.h"
 #include "daemon/instance_private.h"
+#include "daemon/takeover.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -348,4 +349,54 @@ json_t *health_describe(const struct instance *instance)
 					(json_int_t)probe->failures, "message", why));
 	}
 	return json_pack("{s:b, s:o}", "ready", health_is_ready(instance), "probes", list);
+}
+
+/* ---- for the next daemon ---- */
+
+json_t *health_pack(const struct health *health)
+{
+	if (health == NULL || health->stopped)
+		return json_null();
+	json_t *probes = json_array();
+	for (size_t i = 0; i < MANIFEST_PROBE_ROLES; i++) {
+		const struct probe *probe = &health->probes[i];
+		json_array_append_new(probes,
+			json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "active", probe->active,
+				"due_ms", (json_int_t)probe->due_ms, "id", (json_int_t)probe->id,
+				"deadline_ms", (json_int_t)probe->deadline_ms, "failures",
+				(json_int_t)probe->failures, "successes",
+				(json_int_t)probe->successes, "why", takeover_text(probe->why)));
+	}
+	return json_pack("{s:o, s:I, s:I, s:b, s:b, s:b}", "probes", probes, "begun_ms",
+		(json_int_t)health->begun_ms, "last_id", (json_int_t)health->last_id, "started",
+		health->started, "ready", health->ready, "told", health->told);
+}
+
+/* What it asked is answered to the new daemon, or late: the channel and the clock go on. */
+void health_restore(struct health *health, const json_t *packed)
+{
+	const json_t *probes = json_object_get(packed, "probes");
+	if (health == NULL)
+		return;
+	if (!json_is_object(packed)) {
+		health_stop(health);
+		return;
+	}
+	health->begun_ms = takeover_number(packed, "begun_ms");
+	health->last_id = (uint32_t)takeover_number(packed, "last_id");
+	health->started = takeover_flag(packed, "started");
+	health->ready = takeover_flag(packed, "ready");
+	health->told = takeover_flag(packed, "told");
+	for (size_t i = 0; i < MANIFEST_PROBE_ROLES; i++) {
+		const json_t *from = json_array_get(probes, i);
+		struct probe *probe = &health->probes[i];
+		probe->active = takeover_flag(from, "active") && probe->what.wanted;
+		probe->due_ms = takeover_number(from, "due_ms");
+		probe->id = (uint32_t)takeover_number(from, "id");
+		probe->deadline_ms = takeover_number(from, "deadline_ms");
+		probe->failures = takeover_number(from, "failures");
+		probe->successes = takeover_number(from, "successes");
+		snprintf(probe->why, sizeof probe->why, "%s", takeover_string(from, "why"));
+	}
+	arm(health);
 }

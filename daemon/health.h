@@ -45,6 +45,11 @@ bool health_is_ready(const struct instance *instance);
 /* May its worker take connections, as far as the probes are concerned? Takes NULL. */
 bool health_accepts(const struct health *health);
 
+/* For a daemon that takes over (daemon/takeover.h); null without probes. And back: into what
+ * health_new has just made. Both take NULL. */
+json_t *health_pack(const struct health *health);
+void health_restore(struct health *health, const json_t *packed);
+
 /* For `status`: {"ready": bool, "probes": [{"role", "failing", "message"}]}: the probes that
  * failed last, with why. */
 json_t *health_describe(const struct instance *instance);

@@ -39,6 +39,13 @@ static int tell_sites(struct ingress *ingress, struct ingress_member *member)
 	return length < 0 ? (int)length : member->tell(member->data, data, (size_t)length, -1);
 }
 
+static int tell_certificates(struct ingress_member *member)
+{
+	const struct message_header header = {MESSAGE_CERTIFICATES, member->instance};
+	cleanup_close int fd = certificates_memory(member->tenant->certificates);
+	return fd < 0 ? fd : member->tell(member->data, &header, sizeof header, fd);
+}
+
 /* A new channel between the process and the worker. What it still has in an old one it
  * takes. */
 static int attach(struct ingress *ingress, struct ingress_member *member)
@@ -54,6 +61,8 @@ static int attach(struct ingress *ingress, struct ingress_member *member)
 		member->its = pair[1];
 		result = tell_sites(ingress, member);
 	}
+	if (result == 0 && member->tenant->certificates)
+		result = tell_certificates(member);
 	if (result == 0)
 		result = member->tell(member->data, &handover, sizeof handover, member->its);
 	if (result < 0) {
@@ -177,6 +186,7 @@ static int send_next(struct ingress *ingress)
 static struct ingress_tenant *tenant_free(struct ingress_tenant *tenant)
 {
 	policy_sites_clear(&tenant->sites);
+	certificates_free(tenant->certificates);
 	free(tenant);
 	return NULL;
 }
@@ -319,7 +329,7 @@ static int take_port(
 		return error_set(error, E2BIG, "more than %d shared ports", WORKER_LISTENERS_MAX);
 	if (getsockopt(port->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0 || !listens)
 		return error_set(error, EINVAL, "descriptor %d is no listening socket", port->fd);
-	*listener = (struct listener){.fd = port->fd};
+	*listener = (struct listener){.fd = port->fd, .lent = true};
 	snprintf(listener->spec, sizeof listener->spec, "%s", port->address);
 	snprintf(listener->address, sizeof listener->address, "%s", port->address);
 	listeners->count++;
@@ -460,7 +470,7 @@ struct ingress *ingress_free(struct ingress *ingress)
 
 /* ---- tenants ---- */
 
-static struct ingress_tenant *find(const struct ingress *ingress, const char *name)
+struct ingress_tenant *ingress_find(const struct ingress *ingress, const char *name)
 {
 	struct ingress_tenant *tenant = ingress->tenants;
 	while (tenant && (tenant->removed || strcmp(tenant->name, name) != 0))
@@ -482,9 +492,10 @@ static int64_t free_id(struct ingress *ingress)
 	return -EUSERS;
 }
 
-static struct ingress_tenant *take(struct ingress *ingress, const char *name, struct error *error)
+struct ingress_tenant *ingress_take(
+	struct ingress *ingress, const char *name, struct error *error)
 {
-	struct ingress_tenant *tenant = find(ingress, name);
+	struct ingress_tenant *tenant = ingress_find(ingress, name);
 	if (tenant)
 		return tenant;
 	const int64_t id = free_id(ingress);
@@ -496,22 +507,28 @@ static struct ingress_tenant *take(struct ingress *ingress, const char *name, st
 	}
 	*tenant =
 		(struct ingress_tenant){.next = ingress->tenants, .id = (uint32_t)id, .wait = true};
+	if (ingress->counts)
+		tenant->before = ingress->counts->tenants[id];
 	snprintf(tenant->name, sizeof tenant->name, "%s", name);
 	ingress->tenants = tenant;
 	return tenant;
 }
 
-/* Workers whose sites, or what cuts into them, may have changed; those that have a site for
+/* Workers whose sites, or what cuts into them, may have changed (of RENEWED, if it is not NULL,
+ * the certificates did); those that have a site for
  * the first time get a channel. */
-static void update_members(struct ingress *ingress)
+static void update_members(struct ingress *ingress, const struct ingress_tenant *renewed)
 {
 	if (listener_count(ingress) == 0)
 		return;
 	for (struct ingress_member *member = ingress->members; member; member = member->next) {
-		if (member->attached)
+		if (member->attached) {
 			tell_sites(ingress, member);
-		else if (member->tenant->sites.count > 0)
+			if (member->tenant == renewed)
+				tell_certificates(member);
+		} else if (member->tenant->sites.count > 0) {
 			attach(ingress, member);
+		}
 	}
 }
 
@@ -521,6 +538,56 @@ int ingress_check(const struct ingress *ingress, const char *tenant,
 	return ingress ? ingress_sites_check(ingress->tenants, tenant, sites, error) : 0;
 }
 
+int ingress_check_certificates(const struct ingress *ingress, const char *name,
+	const struct policy_sites *sites, struct error *error)
+{
+	const struct ingress_tenant *tenant = ingress ? ingress_find(ingress, name) : NULL;
+	struct certificates *read;
+	if (ingress == NULL || ingress->listeners[1].count == 0)
+		return 0;
+	int result = certificates_read(
+		name, sites, tenant ? tenant->certificates : NULL, true, &read, error);
+	if (result == 0)
+		certificates_free(read);
+	return result;
+}
+
+/* Whether they are others than before. */
+static bool renew_certificates(struct ingress *ingress, struct ingress_tenant *tenant)
+{
+	struct certificates *read;
+	struct error error;
+	if (ingress->listeners[1].count == 0)
+		return false;
+	if (certificates_read(tenant->name, &tenant->sites, tenant->certificates, false, &read,
+		    &error) < 0) {
+		log_error("event=certificates-kept tenant=%s message=\"%s\"", tenant->name,
+			error.message);
+		return false;
+	}
+	const bool changed = !certificates_equal(read, tenant->certificates);
+	certificates_free(tenant->certificates);
+	tenant->certificates = read;
+	return changed;
+}
+
+void ingress_renew_certificates(struct ingress *ingress, const char *name)
+{
+	struct ingress_tenant *tenant = ingress ? ingress_find(ingress, name) : NULL;
+	if (tenant == NULL || !renew_certificates(ingress, tenant))
+		return;
+	log_info("event=certificates-renewed tenant=%s", tenant->name);
+	for (struct ingress_member *member = ingress->members; member; member = member->next) {
+		int result = member->tenant == tenant && member->attached
+				     ? tell_certificates(member)
+				     : 0;
+		if (result < 0)
+			log_error("event=certificates-not-told tenant=%s instance=%u "
+				  "message=\"%s\"",
+				tenant->name, member->instance, strerror(-result));
+	}
+}
+
 int ingress_set_sites(struct ingress *ingress, const char *name, const struct policy_sites *sites,
 	struct error *error)
 {
@@ -528,43 +595,45 @@ int ingress_set_sites(struct ingress *ingress, const char *name, const struct po
 	int result = ingress_check(ingress, name, sites, error);
 	if (ingress == NULL || result < 0)
 		return result;
-	struct ingress_tenant *tenant = find(ingress, name);
+	struct ingress_tenant *tenant = ingress_find(ingress, name);
 	if (tenant ? ingress_sites_equal(&tenant->sites, sites) : sites->count == 0)
 		return 0;
-	tenant = take(ingress, name, error);
+	tenant = ingress_take(ingress, name, error);
 	if (tenant == NULL)
 		return -error->code;
 	if (ingress_sites_copy(sites, &copy) < 0)
 		return error_set(error, ENOMEM, "no memory for the sites of %s", name);
 	policy_sites_clear(&tenant->sites);
 	tenant->sites = copy;
+	const bool renewed = renew_certificates(ingress, tenant);
 	tenant->sites_due = tenant->wait_due = listener_count(ingress) > 0;
 	if (copy.count > 0 && listener_count(ingress) == 0)
 		log_warn("event=ingress-no-port tenant=%s message=\"its policy has net.ingress, "
 			 "but tenantd was started without --http and --https\"",
 			name);
-	update_members(ingress);
+	update_members(ingress, renewed ? tenant : NULL);
 	send_due(ingress);
 	return 0;
 }
 
 void ingress_forget(struct ingress *ingress, const char *name)
 {
-	struct ingress_tenant *tenant = ingress ? find(ingress, name) : NULL;
+	struct ingress_tenant *tenant = ingress ? ingress_find(ingress, name) : NULL;
 	if (tenant == NULL)
 		return;
 	const bool had = tenant->sites.count > 0;
 	tenant->removed = true;
 	tenant->sites_due = had && ingress->process.state != 0;
 	policy_sites_clear(&tenant->sites);
+	tenant->certificates = certificates_free(tenant->certificates);
 	if (had)
-		update_members(ingress); /* what it had cuts into nobody's any more */
+		update_members(ingress, NULL); /* what it had cuts into nobody's any more */
 	send_due(ingress);
 }
 
 void ingress_set_wait(struct ingress *ingress, const char *name, bool wait)
 {
-	struct ingress_tenant *tenant = ingress ? find(ingress, name) : NULL;
+	struct ingress_tenant *tenant = ingress ? ingress_find(ingress, name) : NULL;
 	if (tenant == NULL)
 		return;
 	/* Told again even so: what is waiting may be asked for again. */
@@ -591,7 +660,7 @@ int ingress_add(struct ingress *ingress, uint32_t instance, const char *name, in
 	if (*find_member(ingress, instance))
 		return error_set(
 			error, EEXIST, "instance %u is known to ingress already", instance);
-	struct ingress_tenant *tenant = take(ingress, name, error);
+	struct ingress_tenant *tenant = ingress_take(ingress, name, error);
 	struct ingress_member *member = tenant ? malloc(sizeof *member) : NULL;
 	if (tenant == NULL)
 		return -error->code;
@@ -664,7 +733,7 @@ static json_t *describe_sites(const struct policy_sites *sites)
 
 json_t *ingress_describe(const struct ingress *ingress, const char *name)
 {
-	const struct ingress_tenant *tenant = ingress ? find(ingress, name) : NULL;
+	const struct ingress_tenant *tenant = ingress ? ingress_find(ingress, name) : NULL;
 	struct ingress_tenant_counts counts = {0};
 	if (tenant == NULL || tenant->sites.count == 0)
 		return json_null();
@@ -676,8 +745,9 @@ json_t *ingress_describe(const struct ingress *ingress, const char *name)
 	if (ingress->counts)
 		counts = ingress->counts->tenants[tenant->id];
 	return json_pack("{s:o, s:o, s:I, s:I, s:I}", "sites", describe_sites(&tenant->sites),
-		"ports", ports, "handed", (json_int_t)counts.handed, "refused",
-		(json_int_t)counts.refused, "waiting", (json_int_t)counts.waiting);
+		"ports", ports, "handed", (json_int_t)(counts.handed - tenant->before.handed),
+		"refused", (json_int_t)(counts.refused - tenant->before.refused), "waiting",
+		(json_int_t)counts.waiting);
 }
 
 pid_t ingress_pid(const struct ingress *ingress)

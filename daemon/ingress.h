@@ -46,6 +46,20 @@ int ingress_new(sd_event *event, const struct ingress_options *options,
 void ingress_open(struct ingress *ingress);
 /* Accepts no more; what was accepted is still handed over. */
 void ingress_stop(struct ingress *ingress);
+/* The same for a while: the listeners stay open, and nobody is refused. True when all that was
+ * accepted has been handed over; else call again. */
+bool ingress_pause(struct ingress *ingress);
+/* It accepts again. */
+void ingress_resume(struct ingress *ingress);
+/* The shared ports that it bound itself, for a daemon that takes over: fdstore_restore. */
+struct takeover;
+json_t *ingress_pack(const struct ingress *ingress, struct takeover *takeover);
+/* The certificates of TENANT; and back, before ingress_set_sites: a file that is damaged by now
+ * takes nothing away. */
+json_t *ingress_pack_certificates(
+	const struct ingress *ingress, const char *tenant, struct takeover *takeover);
+void ingress_restore_certificates(struct ingress *ingress, const char *tenant,
+	const json_t *packed, struct takeover *takeover);
 /* Kills the process. Takes NULL; returns NULL. All that follow take NULL for INGRESS. */
 struct ingress *ingress_free(struct ingress *ingress);
 
@@ -59,6 +73,12 @@ int ingress_check(const struct ingress *ingress, const char *tenant,
  * nothing has changed. SITES stay the caller's. */
 int ingress_set_sites(struct ingress *ingress, const char *tenant, const struct policy_sites *sites,
 	struct error *error);
+/* Reads the certificates of its sites again; instances that run get what changed. What cannot
+ * be used is left out, or as it was before, with a word in the log. */
+void ingress_renew_certificates(struct ingress *ingress, const char *tenant);
+/* Could its certificates be those of SITES? As certificates_read when STRICT. */
+int ingress_check_certificates(const struct ingress *ingress, const char *tenant,
+	const struct policy_sites *sites, struct error *error);
 /* It is removed. */
 void ingress_forget(struct ingress *ingress, const char *tenant);
 /* What becomes of connections while it has no instance. WAIT (the default): one will come, or

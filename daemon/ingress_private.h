@@ -3,6 +3,7 @@
 
 #include "common/ingress.h"
 #include "common/protocol.h"
+#include "daemon/certificates.h"
 #include "daemon/helper_process.h"
 #include "daemon/ingress.h"
 #include "daemon/listeners.h"
@@ -13,6 +14,8 @@ struct ingress_tenant {
 	uint32_t id; /* of ingress's own; a place in the counts */
 	char name[64];
 	struct policy_sites sites;
+	struct certificates *certificates; /* of them; NULL: none, or no port for them */
+	struct ingress_tenant_counts before; /* of whoever had its place in the counts */
 	bool wait;
 	bool sites_due, wait_due; /* the process does not know yet */
 	bool removed;             /* goes when the process has been told */
@@ -43,7 +46,7 @@ struct ingress {
 	struct ingress_member *members;
 	uint32_t last_id, starts;
 	size_t listeners_sent;
-	bool counts_sent, commit_due, open, stopping;
+	bool counts_sent, commit_due, open, stopping, paused;
 };
 
 /* A copy that is the caller's. -ENOMEM. */
@@ -57,3 +60,11 @@ ssize_t ingress_sites_message(const struct ingress_tenant *tenant, void *data, s
 /* What a worker of TENANT is told. */
 ssize_t ingress_worker_message(const struct ingress_tenant *tenants,
 	const struct ingress_tenant *tenant, uint32_t instance, void *data, size_t size);
+
+/* ---- ingress.c, for ingress_takeover.c ---- */
+
+/* NULL: it has no site, and no instance. */
+struct ingress_tenant *ingress_find(const struct ingress *ingress, const char *name);
+/* The same, made if need be. */
+struct ingress_tenant *ingress_take(
+	struct ingress *ingress, const char *name, struct error *error);

@@ -25,12 +25,7 @@
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-
-/* A single turn of the event loop that has used this many times its limit was not
- * ended by the worker's own watchdog. */
-#define CPU_BACKSTOP_FACTOR 10
 
 /* For a worker that said that it ends, or closed its channel, to be gone. */
 #define LINGER_MS 2000
@@ -49,9 +44,6 @@
 
 #define REPORT_MAX (sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1)
 #define OUTCOME_MAX (sizeof(struct message_outcome) + OUTCOME_TEXT_MAX + 1)
-enum {
-	ALIVE = INSTANCE_STOCK | INSTANCE_BOOTING | INSTANCE_CONFINED | INSTANCE_READY,
-};
 
 static const struct message_rule rules[] = {
 	{MESSAGE_CONFINED, INSTANCE_BOOTING, sizeof(struct message_header),
@@ -60,8 +52,8 @@ static const struct message_rule rules[] = {
 		sizeof(struct message_header), 0, 0},
 	{MESSAGE_FAILED, INSTANCE_BOOTING | INSTANCE_CONFINED, sizeof(struct message_report),
 		REPORT_MAX, 0, 0},
-	{MESSAGE_EXITING, ALIVE, sizeof(struct message_report), REPORT_MAX, 0, 0},
-	{MESSAGE_AUDIT, (ALIVE & ~INSTANCE_STOCK) | INSTANCE_ENDING,
+	{MESSAGE_EXITING, INSTANCE_ALIVE, sizeof(struct message_report), REPORT_MAX, 0, 0},
+	{MESSAGE_AUDIT, (INSTANCE_ALIVE & ~INSTANCE_STOCK) | INSTANCE_ENDING,
 		sizeof(struct message_audit) + 1, AUDIT_MESSAGE_MAX, 0, 0},
 	{MESSAGE_CHILD_START, INSTANCE_CONFINED | INSTANCE_READY, sizeof(struct message_header),
 		MESSAGE_LENGTH_MAX, 0, 0},
@@ -69,9 +61,10 @@ static const struct message_rule rules[] = {
 		sizeof(struct message_child_signal), sizeof(struct message_child_signal), 0, 0},
 	{MESSAGE_DROP, INSTANCE_CONFINED | INSTANCE_READY, sizeof(struct message_header) + 2,
 		MESSAGE_DROP_MAX, 0, 0},
-	{MESSAGE_PROBED, INSTANCE_READY, sizeof(struct message_outcome) + 1, OUTCOME_MAX, 0, 0},
-	{MESSAGE_SCHEDULED_DONE, INSTANCE_READY, sizeof(struct message_outcome) + 1, OUTCOME_MAX, 0,
-		0},
+	{MESSAGE_PROBED, INSTANCE_READY | INSTANCE_ENDING, sizeof(struct message_outcome) + 1,
+		OUTCOME_MAX, 0, 0},
+	{MESSAGE_SCHEDULED_DONE, INSTANCE_READY | INSTANCE_ENDING,
+		sizeof(struct message_outcome) + 1, OUTCOME_MAX, 0, 0},
 	{MESSAGE_PROGRAM, INSTANCE_BOOTING, sizeof(struct message_header) + 2,
 		sizeof(struct message_header) + PROGRAM_PATH_MAX, 0, 0},
 };
@@ -91,7 +84,7 @@ static int deadline_passed(sd_event_source *source, uint64_t usec, void *data)
 		instance_kill(instance, END_PROTOCOL, "it closed its channel, and went on");
 	else if (instance->stage == INSTANCE_ENDING)
 		instance_kill(instance, END_PROTOCOL, "it said that it ends, and went on");
-	else if ((instance->mode == WORKER_MODE_SCRIPT && instance->stage == INSTANCE_CONFINED) ||
+	else if ((instance_may_be_script(instance->mode) && instance->stage == INSTANCE_CONFINED) ||
 		 (instance->mode == WORKER_MODE_JOB && instance->stage == INSTANCE_READY))
 		instance_kill(instance, END_TIME_LIMIT, "it ran longer than limits.time allows");
 	else
@@ -236,9 +229,13 @@ void instance_signal(struct instance *instance, int number)
 static void handle_outcome(struct instance *instance, const void *message, size_t length)
 {
 	const struct message_header *header = message;
-	bool known = header->type == MESSAGE_PROBED
-			     ? instance->health && health_answer(instance->health, message, length)
-			     : schedules_done(instance->factory->schedules, instance, message, length);
+	const bool probe = header->type == MESSAGE_PROBED;
+	/* It is not well: it is going, or gone. */
+	if (probe && instance->health && (instance->dead || instance->stage != INSTANCE_READY))
+		return;
+	bool known =
+		probe ? instance->health && health_answer(instance->health, message, length)
+		      : schedules_done(instance->factory->schedules, instance, message, length);
 	if (!known)
 		instance_kill(instance, END_PROTOCOL, "an answer to nothing that it was asked");
 }
@@ -264,7 +261,7 @@ static void handle_message(struct instance *instance, const void *message, size_
 	case MESSAGE_CONFINED:
 		instance->stage = INSTANCE_CONFINED;
 		/* A script is started now; a job looks at its time itself. */
-		if (instance->mode == WORKER_MODE_SCRIPT && !instance->draining)
+		if (instance_may_be_script(instance->mode) && !instance->draining)
 			set_deadline(instance, instance->time_ms);
 		log_debug("event=confined tenant=%s instance=%u ms=%.1f", instance->tenant,
 			instance->id, (double)(clock_ns() - instance->started_ns) / 1e6);
@@ -397,9 +394,7 @@ static void spawned(void *data, int result, pid_t pid, int pidfd, const char *me
 	instance->start = start_message_free(instance->start);
 	if (instance->channel_source)
 		sd_event_source_set_enabled(instance->channel_source, SD_EVENT_ON);
-	result = sd_event_add_io(instance->factory->event, &instance->exit_source, pidfd, EPOLLIN,
-		process_exited, instance);
-	if (result < 0) {
+	if (instance_watch_process(instance, &error) < 0) {
 		instance_kill(instance, END_SANDBOX_FAILED, "cannot watch the worker");
 		instance->pidfd = -1; /* Unwatched: the sweep reaps it. */
 		close(pidfd);
@@ -431,6 +426,32 @@ static int request_worker(struct instance *instance, struct error *error)
 	return result;
 }
 
+int instance_watch_channel(struct instance *instance, struct error *error)
+{
+	int result = sd_event_add_io(instance->factory->event, &instance->channel_source,
+		instance->channel, EPOLLIN, channel_readable, instance);
+	if (result < 0)
+		return error_errno(error, result, "cannot watch a worker's channel");
+	/* Not before others, and not for as long as it likes to talk: the rest waits in the
+	 * channel, then the worker. Its last words are read at its death, whatever waits. */
+	result = sd_event_source_set_ratelimit(
+		instance->channel_source, TALK_INTERVAL_US, TALK_MESSAGES);
+	return result < 0 ? error_errno(error, result, "cannot limit a worker's messages") : 0;
+}
+
+int instance_watch_process(struct instance *instance, struct error *error)
+{
+	int result = sd_event_add_io(instance->factory->event, &instance->exit_source,
+		instance->pidfd, EPOLLIN, process_exited, instance);
+	return result < 0 ? error_errno(error, result, "cannot watch the worker") : 0;
+}
+
+void instance_set_deadline(struct instance *instance, uint64_t at_us)
+{
+	const uint64_t now_us = clock_ns() / 1000;
+	set_deadline(instance, at_us <= now_us ? 1 : (uint32_t)((at_us - now_us) / 1000 + 1));
+}
+
 static int open_channel(struct instance *instance, struct error *error)
 {
 	int pair[2];
@@ -441,20 +462,12 @@ static int open_channel(struct instance *instance, struct error *error)
 	instance->peer = pair[1];
 	if (fcntl(instance->channel, F_SETFL, O_NONBLOCK) < 0)
 		return error_errno(error, errno, "cannot make a channel non-blocking");
-	result = sd_event_add_io(instance->factory->event, &instance->channel_source,
-		instance->channel, EPOLLIN, channel_readable, instance);
-	if (result < 0)
-		return error_errno(error, result, "cannot watch a worker's channel");
-	/* Not before others, and not for as long as it likes to talk: the rest waits in the
-	 * channel, then the worker. Its last words are read at its death, whatever waits. */
-	result = sd_event_source_set_ratelimit(
-		instance->channel_source, TALK_INTERVAL_US, TALK_MESSAGES);
-	if (result < 0)
-		return error_errno(error, result, "cannot limit a worker's messages");
+	result = instance_watch_channel(instance, error);
 	/* What the worker says waits until the zygote has said which process it is: their
 	 * messages take different ways. */
-	sd_event_source_set_enabled(instance->channel_source, SD_EVENT_OFF);
-	return 0;
+	if (result == 0)
+		sd_event_source_set_enabled(instance->channel_source, SD_EVENT_OFF);
+	return result;
 }
 
 static int send_start(struct instance *instance, struct error *error)
@@ -538,6 +551,10 @@ static int check_descriptors(const struct factory *factory, struct error *error)
 static int take_uid(struct instance *instance, int64_t slot, struct error *error)
 {
 	struct factory *factory = instance->factory;
+	if (factory->own_uid) {
+		instance->uid = factory->own_uid;
+		return 0;
+	}
 	if (slot < 0)
 		slot = instance->spare_slot = factory_take_spare(factory);
 	if (slot < 0)
@@ -589,7 +606,7 @@ static int new_instance(struct factory *factory, const struct instance_spec *spe
 	factory->instances = instance;
 	instance->events = events;
 	instance->data = data;
-	instance->channel = instance->peer = instance->pidfd = -1;
+	instance->channel = instance->peer = instance->pidfd = instance->stats_fd = -1;
 	instance->id = ++factory->last_instance ? factory->last_instance : ++factory->last_instance;
 	instance->stage = INSTANCE_STOCK;
 	instance->kind = kind_of(spec);
@@ -625,7 +642,7 @@ static uint32_t turn_cpu_ms(const struct instance_spec *spec)
 {
 	const struct policy_limits *limits = &spec->policy->limits;
 	if (spec->mode == WORKER_MODE_JOB ||
-		(spec->mode == WORKER_MODE_SCRIPT && !limits->request.cpu_named))
+		(instance_may_be_script(spec->mode) && !limits->request.cpu_named))
 		return 0;
 	return (uint32_t)limits->request.cpu_ms;
 }
@@ -650,8 +667,8 @@ static int start_with(
 	int result = set_limits(instance, error);
 	if (result == 0 && spec->manifest) {
 		instance->retire = spec->manifest->retire;
-		result = health_new(instance, spec->manifest, spec->must_be_ready,
-			&instance->health, error);
+		result = health_new(
+			instance, spec->manifest, spec->must_be_ready, &instance->health, error);
 	}
 	if (result == 0)
 		result = children_new(instance, spec, &instance->children, error);
@@ -779,81 +796,8 @@ struct instance *instance_free(struct instance *instance)
 	close_fd(&instance->channel);
 	close_fd(&instance->peer);
 	close_fd(&instance->pidfd);
+	close_fd(&instance->stats_fd);
+	instance_free_end(instance);
 	free(instance);
 	return NULL;
-}
-
-/* ---- watching ---- */
-
-bool instance_read_stats(const struct instance *instance, struct worker_stats *ret_stats)
-{
-	if (instance->stats == NULL || instance->stage == INSTANCE_ENDED)
-		return false;
-	memcpy(ret_stats, instance->stats, sizeof *ret_stats);
-	return true;
-}
-
-/* Of one process: memory that is its own, and threads. */
-static void read_process(pid_t pid, struct cgroup_stats *stats)
-{
-	char path[32];
-	unsigned long long resident, shared;
-	snprintf(path, sizeof path, "/proc/%d/statm", pid);
-	cleanup_fclose FILE *memory = fopen(path, "re");
-	if (memory && fscanf(memory, "%*u %llu %llu", &resident, &shared) == 2)
-		stats->memory_bytes = (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
-	snprintf(path, sizeof path, "/proc/%d/task", pid);
-	struct stat tasks;
-	if (stat(path, &tasks) == 0 && tasks.st_nlink > 2)
-		stats->pids = tasks.st_nlink - 2;
-}
-
-void instance_read_use(const struct instance *instance, struct cgroup_stats *ret_stats)
-{
-	const struct cgroup_host *host = instance->factory->cgroups;
-	clockid_t clock;
-	struct timespec time;
-	cgroup_read_stats(instance->cgroup, ret_stats);
-	if (instance->pidfd < 0)
-		return;
-	if (ret_stats->cpu_usec == 0 && clock_getcpuclockid(instance->pid, &clock) == 0 &&
-		clock_gettime(clock, &time) == 0)
-		ret_stats->cpu_usec =
-			(uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-	if (cgroup_host_missing(host, CGROUP_MEMORY) && cgroup_host_missing(host, CGROUP_PIDS))
-		read_process(instance->pid, ret_stats);
-}
-
-void instance_watch_cpu(struct instance *instance)
-{
-	if (instance->mode == WORKER_MODE_SERVE && instance->stage == INSTANCE_READY)
-		slice_review(&instance->slice, instance->pid);
-	instance_tell_accept(instance);
-	if (instance->stats == NULL || !(instance->stage & ALIVE) || instance->turn_cpu_ms == 0)
-		return;
-	uint64_t turn_ns = __atomic_load_n(&instance->stats->turn_started_ns, __ATOMIC_RELAXED);
-	if (turn_ns == 0) {
-		instance->watched_turn_ns = 0;
-		return;
-	}
-	struct cgroup_stats used;
-	instance_read_use(instance, &used);
-	if (turn_ns != instance->watched_turn_ns) {
-		instance->watched_turn_ns = turn_ns;
-		instance->watched_cpu_usec = used.cpu_usec;
-		return;
-	}
-	uint64_t turn_used_ms = (used.cpu_usec - instance->watched_cpu_usec) / 1000;
-	uint64_t most_ms = instance->turn_cpu_ms;
-	if (__atomic_load_n(&instance->stats->turns, __ATOMIC_RELAXED) == 0)
-		most_ms = worker_first_turn_ms(instance->turn_cpu_ms);
-	if (turn_used_ms > most_ms * CPU_BACKSTOP_FACTOR)
-		instance_kill(instance, END_CPU_LIMIT,
-			"one turn of the event loop used far more CPU time than "
-			"limits.request.cpu allows");
-}
-
-uint64_t instance_ready_us(const struct instance *instance)
-{
-	return instance->ready_ns ? (instance->ready_ns - instance->started_ns) / 1000 : 0;
 }

@@ -138,7 +138,7 @@ struct instance {
 	uint32_t uid; /* on the host; 0: not known yet, of a stock worker */
 	uint64_t started_ns, ready_ns;
 	uint32_t turn_cpu_ms;
-	struct instance_end end;
+	struct instance_end *end; /* NULL: nothing is known of its end yet */
 	struct cgroup *cgroup;
 	bool cgroup_is_parents; /* a child's: it is not to be killed, limited or buried with it */
 	struct children *children; /* programs that it runs; NULL: it may not run any */
@@ -159,6 +159,7 @@ struct instance {
 	int64_t spare_slot;            /* -1: none */
 	struct cgroup_limits limits;
 	struct worker_stats *stats;
+	int stats_fd; /* of that page: for the next daemon (daemon/reexec.h) */
 	enum policy_audit audit;
 	uint32_t time_ms;              /* of a whole script; 0: no limit */
 	struct instance_grant *grants; /* mounted in it, ascending by path */
@@ -209,6 +210,8 @@ void instance_watch_cpu(struct instance *instance);
 /* From the request to READY; 0 before. */
 uint64_t instance_ready_us(const struct instance *instance);
 const char *end_reason_name(enum end_reason reason);
-/* An escaped message, such as instance->end.message, as one quoted value of a log line:
+/* END_EXIT for a name that nobody has. */
+enum end_reason end_reason_find(const char *name);
+/* An escaped message, such as instance->end->message, as one quoted value of a log line:
  * its lines joined, its quotes escaped, cut. Valid until the next call. */
 const char *message_for_log(const char *message);

@@ -14,7 +14,7 @@ void instance_tell_accept(struct instance *instance)
 	};
 	/* A worker begins with taking them; before START it knows of nothing. */
 	if (instance->accept_off_now == !on || instance->channel < 0 || instance->draining ||
-		instance->mode != WORKER_MODE_SERVE ||
+		(instance->mode != WORKER_MODE_SERVE && instance->mode != WORKER_MODE_EITHER) ||
 		!(instance->stage & (INSTANCE_BOOTING | INSTANCE_CONFINED | INSTANCE_READY)))
 		return;
 	if (message_send(instance->channel, &message, sizeof message, NULL, 0) == 0)

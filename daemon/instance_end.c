@@ -52,6 +52,14 @@ const char *end_reason_name(enum end_reason reason)
 	return reason_names[reason];
 }
 
+enum end_reason end_reason_find(const char *name)
+{
+	for (int reason = 0; reason < END_REASON_COUNT; reason++)
+		if (strcmp(reason_names[reason], name) == 0)
+			return (enum end_reason)reason;
+	return END_EXIT;
+}
+
 /* A tenant's text, each of its lines escaped: a stack keeps its shape. */
 static void escape_text(char *target, size_t size, const char *text)
 {
@@ -69,6 +77,27 @@ static void escape_text(char *target, size_t size, const char *text)
 	target[length] = '\0';
 }
 
+/* What is told of an instance when there was no memory for it. */
+static struct instance_end no_memory;
+
+struct instance_end *instance_make_end(struct instance *instance)
+{
+	if (instance->end == NULL)
+		instance->end = calloc(1, sizeof *instance->end);
+	if (instance->end == NULL) {
+		no_memory = (struct instance_end){0};
+		instance->end = &no_memory;
+	}
+	return instance->end;
+}
+
+void instance_free_end(struct instance *instance)
+{
+	if (instance->end != &no_memory)
+		free(instance->end);
+	instance->end = NULL;
+}
+
 void instance_keep_report(struct instance *instance, const void *message, size_t length)
 {
 	struct message_report report;
@@ -76,20 +105,21 @@ void instance_keep_report(struct instance *instance, const void *message, size_t
 	enum end_reason reason = END_EXIT;
 	if (report.reason < WORKER_REASON_COUNT && reported_reasons[report.reason] != END_NONE)
 		reason = reported_reasons[report.reason];
-	instance->end.reason = reason;
+	struct instance_end *end = instance_make_end(instance);
+	end->reason = reason;
 	if (reason == END_SIGNAL && report.exit_code > 0 && report.exit_code <= (uint32_t)SIGRTMAX)
 		instance->reported_signal = (int)report.exit_code;
 	char text[MESSAGE_TEXT_MAX + 1];
 	snprintf(text, sizeof text, "%s", message_report_text(message, length));
 	secrets_redact_string(instance->secrets, text);
-	escape_text(instance->end.message, sizeof instance->end.message, text);
+	escape_text(end->message, sizeof end->message, text);
 }
 
 /* How the process ended; a job's first process ends by itself, and has told how the
  * program did. */
 static void take_status(struct instance *instance, const siginfo_t *info)
 {
-	struct instance_end *end = &instance->end;
+	struct instance_end *end = instance->end;
 	const bool exited = info->si_code == CLD_EXITED;
 	const bool killed = info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
 	end->exit_code = exited ? info->si_status : -1;
@@ -110,7 +140,7 @@ static uint64_t oom_kills(const struct instance *instance)
 /* What the kernel knows outranks what we did, and that outranks what the worker says. */
 static enum end_reason decide(const struct instance *instance)
 {
-	const struct instance_end *end = &instance->end;
+	const struct instance_end *end = instance->end;
 	if (end->signal == SIGKILL && instance->kill_message[0] == '\0' && oom_kills(instance) > 0)
 		return END_OOM;
 	if (end->signal == SIGSYS)
@@ -124,7 +154,7 @@ static enum end_reason decide(const struct instance *instance)
 
 static void describe(struct instance *instance)
 {
-	struct instance_end *end = &instance->end;
+	struct instance_end *end = instance->end;
 	char *text = end->message;
 	const size_t size = sizeof end->message;
 	if (instance->kill_message[0] && (end->reason == instance->kill_reason)) {
@@ -150,14 +180,15 @@ void instance_explain_end(struct instance *instance, const siginfo_t *info)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	instance->end.time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	struct instance_end *end = instance_make_end(instance);
+	end->time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 	take_status(instance, info);
-	instance->end.reason = decide(instance);
+	end->reason = decide(instance);
 	describe(instance);
 	/* As timeout(1), and as a job. */
-	if (instance->end.reason == END_TIME_LIMIT && instance->mode == WORKER_MODE_SCRIPT) {
-		instance->end.exit_code = CONTROL_EXIT_TIMEOUT;
-		instance->end.signal = 0;
+	if (end->reason == END_TIME_LIMIT && instance_may_be_script(instance->mode)) {
+		end->exit_code = CONTROL_EXIT_TIMEOUT;
+		end->signal = 0;
 	}
 	if (!instance->cgroup_is_parents) /* else it is told with the parent's end */
 		audit_limits(instance);

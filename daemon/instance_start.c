@@ -86,6 +86,7 @@ static int put_stdio(struct instance *instance, const struct instance_spec *spec
 	if (err < 0)
 		return err;
 	start->fds[WORKER_FD_STDERR] = keep(start, err);
+	tenant_log_label(instance->log, instance->id, instance->release);
 	return 0;
 }
 
@@ -99,7 +100,7 @@ static void put_mounts(struct grants *grants, struct start_message *start)
 
 /* tenantd-egress was started again. A worker that is yet to be made must not get the old
  * channel. */
-static void egress_renewed(void *data, int channel)
+void instance_renew_egress(void *data, int channel)
 {
 	struct instance *instance = data;
 	const struct message_header message = {
@@ -137,7 +138,7 @@ static int put_egress(struct instance *instance, const struct instance_spec *spe
 		.tenant = spec->tenant,
 		.policy = spec->policy,
 		.proxy = spec->mode == WORKER_MODE_JOB,
-		.renewed = egress_renewed,
+		.renewed = instance_renew_egress,
 		.data = instance,
 	};
 	int result = egress_add(egress, &options, &channel, error);
@@ -151,7 +152,7 @@ static int put_fds(struct instance *instance, const struct instance_spec *spec,
 {
 	start->fds[WORKER_FD_RELEASE] = instance->factory->null_fd;
 	if (spec->release_fd >= 0) {
-		int release = instance->factory->tier == TIER_CONTAINER
+		int release = tier_is_bare(instance->factory->tier)
 				      ? fcntl(spec->release_fd, F_DUPFD_CLOEXEC, 3)
 				      : sandbox_release_mount(spec->release_fd, error);
 		if (release < 0)
@@ -164,6 +165,8 @@ static int put_fds(struct instance *instance, const struct instance_spec *spec,
 	if (stats < 0)
 		return stats;
 	start->fds[WORKER_FD_STATS] = keep(start, stats);
+	if (spec->mode == WORKER_MODE_SERVE)
+		instance->stats_fd = fcntl(stats, F_DUPFD_CLOEXEC, 3);
 	int result = put_stdio(instance, spec, start, error);
 	if (result == 0)
 		result = put_egress(instance, spec, start, error);
@@ -252,7 +255,7 @@ static int encode(struct instance *instance, const struct instance_spec *spec,
 	struct policy_list environment = {0};
 	const struct policy *policy = spec->policy;
 	const struct policy_limits *limits = &policy->limits;
-	const bool container = instance->factory->tier == TIER_CONTAINER;
+	const bool container = tier_is_bare(instance->factory->tier);
 	what = (struct worker_start){
 		.tenant = spec->tenant,
 		.entry = spec->entry,

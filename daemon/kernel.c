@@ -87,12 +87,11 @@ static int check_user_namespaces(struct error *error)
 static int check_landlock(enum tier tier, struct error *error)
 {
 	int abi = sandbox_landlock_abi();
-	if (tier == TIER_CONTAINER && abi >= 1 && abi < SANDBOX_LANDLOCK_ABI_ALONE)
+	if (tier_is_bare(tier) && abi >= 1 && abi < SANDBOX_LANDLOCK_ABI_ALONE)
 		return error_set(error, ENOTSUP,
-			"this kernel's Landlock (ABI %d) is too old for the tier container, where "
-			"it "
-			"is the only wall around files: it needs ABI %d, Linux 6.2",
-			abi, SANDBOX_LANDLOCK_ABI_ALONE);
+			"this kernel's Landlock (ABI %d) is too old for the tier %s, where it is "
+			"the only wall around files: it needs ABI %d, Linux 6.2",
+			abi, tier_name(tier), SANDBOX_LANDLOCK_ABI_ALONE);
 	if (abi >= 1)
 		return 0;
 	return error_set(error, ENOTSUP,
@@ -129,31 +128,61 @@ static int check_mounts(struct error *error)
 	return 0;
 }
 
+/* Are COUNT ids from BASE on mapped into our user namespace, says MAP? */
+static bool is_mapped(const char *map, uint32_t base, uint32_t count)
+{
+	unsigned long inside, outside, number;
+	bool covered = false;
+	cleanup_fclose FILE *file = fopen(map, "re");
+	while (file && fscanf(file, "%lu %lu %lu", &inside, &outside, &number) == 3)
+		covered |= base >= inside && (unsigned long)base + count <= inside + number;
+	return covered;
+}
+
+static const char *const id_maps[] = {"/proc/self/uid_map", "/proc/self/gid_map"};
+
+bool kernel_has_ids(uint32_t uid_base, uint32_t uid_count)
+{
+	return is_mapped(id_maps[0], uid_base, uid_count) &&
+	       is_mapped(id_maps[1], uid_base, uid_count);
+}
+
 /* In a user namespace of our own, only ids that are mapped into it can be given away. */
 static int check_ids(uint32_t uid_base, uint32_t uid_count, struct error *error)
 {
-	static const char *const maps[] = {"/proc/self/uid_map", "/proc/self/gid_map"};
-	for (size_t i = 0; i < ARRAY_LENGTH(maps); i++) {
-		unsigned long inside, outside, count;
-		bool covered = false;
-		cleanup_fclose FILE *file = fopen(maps[i], "re");
-		if (file == NULL)
-			return error_errno(error, errno, "cannot open %s", maps[i]);
-		while (fscanf(file, "%lu %lu %lu", &inside, &outside, &count) == 3)
-			covered |= uid_base >= inside &&
-				   (unsigned long)uid_base + uid_count <= inside + count;
-		if (!covered)
+	for (size_t i = 0; i < ARRAY_LENGTH(id_maps); i++)
+		if (!is_mapped(id_maps[i], uid_base, uid_count))
 			return error_set(error, ENOTSUP,
 				"the user ids %u-%u, meant for tenants, are not mapped into this "
 				"user namespace (%s): choose others with --uid-base and "
 				"--uid-count",
-				uid_base, uid_base + uid_count - 1, maps[i]);
-	}
+				uid_base, uid_base + uid_count - 1, id_maps[i]);
 	return 0;
+}
+
+/* Nothing is left of root then that a tenant, who is the same user, could make use of. */
+static int check_unprivileged(struct error *error)
+{
+	if (getuid() == 0 || geteuid() == 0)
+		return error_set(error, EPERM,
+			"the tier single is for a user other than root, who owns the files of "
+			"the container: start it as another (podman run --user), or with the "
+			"capabilities that the tier container needs");
+	return 0;
+}
+
+enum tier kernel_best_tier(void)
+{
+	struct error unused = {0};
+	if (geteuid() != 0 || check_ids_can_be_given(&unused) < 0)
+		return TIER_SINGLE;
+	return check_admin(&unused) < 0 ? TIER_CONTAINER : TIER_FULL;
 }
 
 static int check_tier(enum tier tier, struct error *error)
 {
+	if (tier == TIER_SINGLE)
+		return check_unprivileged(error);
 	if (tier == TIER_CONTAINER)
 		return check_ids_can_be_given(error);
 	int result = check_admin(error);
@@ -164,7 +193,7 @@ static int check_tier(enum tier tier, struct error *error)
 
 int kernel_check(enum tier tier, uint32_t uid_base, uint32_t uid_count, struct error *error)
 {
-	int result = check_root(error);
+	int result = tier == TIER_SINGLE ? 0 : check_root(error);
 	if (result == 0)
 		result = check_landlock(tier, error);
 	if (result == 0)
@@ -173,7 +202,7 @@ int kernel_check(enum tier tier, uint32_t uid_base, uint32_t uid_count, struct e
 		result = check_seccomp(error);
 	if (result == 0)
 		result = check_calls(error);
-	if (result == 0)
+	if (result == 0 && tier != TIER_SINGLE)
 		result = check_ids(uid_base, uid_count, error);
 	return result;
 }

@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/escape.h"
+#include "daemon/fdstore.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -51,13 +52,15 @@ static struct listener_port *find_port(struct listener_ports *ports, const char 
 static void remember_port(struct listener_ports *ports, const char *spec, uint16_t port)
 {
 	struct listener_port *place = find_port(ports, spec);
+	if (strlen(spec) >= sizeof place->spec)
+		return;
 	if (place == NULL) {
 		/* When full, the oldest goes: it is one that no policy names any more. */
 		if (ports->count == WORKER_LISTENERS_MAX)
 			memmove(ports->items, ports->items + 1,
 				--ports->count * sizeof ports->items[0]);
 		place = &ports->items[ports->count++];
-		snprintf(place->spec, sizeof place->spec, "%s", spec);
+		memcpy(place->spec, spec, strlen(spec) + 1);
 	}
 	place->port = port;
 }
@@ -135,11 +138,31 @@ static int bind_unix(int fd, const struct sockaddr_storage *address, socklen_t l
 	return result;
 }
 
+/* One that was passed to the daemon, made as bind_socket makes it. It may have been a shared
+ * port before. */
+static int take_socket(
+	int family, const struct sockaddr_storage *address, socklen_t length, bool *ret_lent)
+{
+	cleanup_close int fd = fdstore_take(address, length, ret_lent);
+	if (fd < 0)
+		return fd;
+	if (family != AF_UNIX) {
+		(void)set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+		setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &(int){0}, sizeof(int));
+	}
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || listen(fd, LISTENER_BACKLOG) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
 /* One socket, bound to LISTEN's address. Returns the descriptor or a negative errno. */
-static int open_socket(const struct policy_listen *listen_on)
+static int open_socket(const struct policy_listen *listen_on, bool *ret_lent)
 {
 	struct sockaddr_storage address;
 	socklen_t length = policy_listen_address(listen_on, &address);
+	const int passed = take_socket(listen_on->family, &address, length, ret_lent);
+	if (passed != -ENOENT)
+		return passed;
 	cleanup_close int fd =
 		socket(listen_on->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -149,7 +172,10 @@ static int open_socket(const struct policy_listen *listen_on)
 			     : bind_tcp(fd, listen_on->family, &address, length);
 	if (result == 0 && listen(fd, LISTENER_BACKLOG) < 0)
 		result = -errno;
-	return result < 0 ? result : take_fd(&fd);
+	if (result < 0)
+		return result;
+	fdstore_keep(fd);
+	return take_fd(&fd);
 }
 
 static uint16_t bound_port(int fd)
@@ -210,10 +236,10 @@ static int open_one(const struct policy_listen *wanted, size_t alike, const stru
 	const struct listener_port *last = kept ? find_port(ports, listener.spec) : NULL;
 	if (last) {
 		listen_on.port = last->port;
-		listener.fd = open_socket(&listen_on);
+		listener.fd = open_socket(&listen_on, &listener.lent);
 	}
 	if (listener.fd < 0)
-		listener.fd = open_socket(wanted);
+		listener.fd = open_socket(wanted, &listener.lent);
 	if (listener.fd < 0)
 		return bind_failed(error, -listener.fd, listener.spec);
 	listener.port = bound_port(listener.fd);
@@ -228,8 +254,8 @@ struct listener *listeners_reserve(struct listeners *listeners)
 {
 	if (listeners->count == WORKER_LISTENERS_MAX)
 		return NULL;
-	struct listener *items = reallocarray(
-		listeners->items, listeners->count + 1, sizeof *listeners->items);
+	struct listener *items =
+		reallocarray(listeners->items, listeners->count + 1, sizeof *listeners->items);
 	if (items == NULL)
 		return NULL;
 	listeners->items = items;
@@ -262,13 +288,26 @@ int listeners_open(const struct policy_listeners *wanted, const struct listeners
 	return 0;
 }
 
+/* Two that look alike differ in their ports. */
+static bool has(const struct listeners *listeners, const struct listener *wanted)
+{
+	const struct listener *next;
+	for (size_t i = 0; (next = find(listeners, wanted->spec, i)); i++)
+		if (next->port == wanted->port)
+			return true;
+	return false;
+}
+
 void listeners_close(struct listeners *listeners, const struct listeners *keep)
 {
 	for (size_t i = 0; i < listeners->count; i++) {
 		struct listener *listener = &listeners->items[i];
-		if (strncmp(listener->spec, "unix:", 5) == 0 &&
-			find(keep, listener->spec, 0) == NULL)
-			unlink(listener->spec + 5);
+		if (!has(keep, listener)) {
+			fdstore_forget(listener->fd);
+			if (strncmp(listener->spec, "unix:", 5) == 0 && !listener->lent &&
+				!fdstore_outlives())
+				unlink(listener->spec + 5);
+		}
 		close_fd(&listener->fd);
 	}
 	listeners->count = 0;

@@ -5,6 +5,8 @@
 #include "common/escape.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "daemon/takeover.h"
+#include "daemon/journal.h"
 #include "daemon/logs_old.h"
 #include "daemon/secrets.h"
 
@@ -24,6 +26,7 @@ struct log_pipe {
 	int fd;
 	enum log_stream stream;
 	uint32_t instance;
+	char release[13]; /* as `tenantctl releases` shows it */
 	sd_event_source *source;
 	struct secrets *secrets;
 	size_t length; /* of the line that is not yet complete */
@@ -262,25 +265,40 @@ void tenant_log_last(struct tenant_log *log, size_t lines, log_follow_fn *follow
 
 /* ---- one line ---- */
 
+static void tell_journal(const struct tenant_log *log, const struct log_entry *entry)
+{
+	static const int priorities[] = {6, 4, 5}; /* syslog(3): info, warning, notice */
+	journal_tenant_line(&(struct journal_line){
+		.tenant = log->name,
+		.release = entry->release,
+		.stream = log_stream_name(entry->stream),
+		.instance = entry->instance,
+		.priority = priorities[entry->stream],
+		.message = entry->line,
+		.length = strlen(entry->line),
+	});
+}
+
 static void emit(struct tenant_log *log, const struct log_entry *entry)
 {
 	remember(log, entry);
 	write_entry(log, entry);
+	tell_journal(log, entry);
 	/* A follower may unfollow itself while it is called: from the last to the first. */
 	for (size_t i = log->follower_count; i > 0; i--)
 		log->followers[i - 1].follow(log->followers[i - 1].data, entry);
 }
 
 /* Returns how long the line is now that it is escaped. */
-static size_t emit_now(struct tenant_log *log, enum log_stream stream, uint32_t instance,
-	const char *source, size_t length)
+static size_t emit_now(
+	struct tenant_log *log, const struct log_entry *entry, const char *source, size_t length)
 {
 	static char escaped[ESCAPED_MAX];
+	struct log_entry now = *entry;
 	const size_t shown = escape_line(escaped, sizeof escaped, source, length, 1);
-	emit(log, &(struct log_entry){.time_us = real_time_us(),
-			  .stream = stream,
-			  .instance = instance,
-			  .line = escaped});
+	now.time_us = real_time_us();
+	now.line = escaped;
+	emit(log, &now);
 	return shown;
 }
 
@@ -292,7 +310,7 @@ static void report_suppressed(struct tenant_log *log)
 	int length = snprintf(line, sizeof line, "suppressed %" PRIu64 " lines: too many a second",
 		log->suppressed);
 	log->suppressed = 0;
-	emit_now(log, LOG_STREAM_DAEMON, 0, line, (size_t)length);
+	emit_now(log, &(struct log_entry){.stream = LOG_STREAM_DAEMON}, line, (size_t)length);
 }
 
 static void turn_second(struct tenant_log *log)
@@ -326,7 +344,9 @@ static void take_line(struct log_pipe *pipe, char *line, size_t length)
 	if (length > 0 && line[length - 1] == '\r')
 		length--;
 	log->second_lines++;
-	log->second_bytes += (uint32_t)emit_now(log, pipe->stream, pipe->instance, line, length);
+	const struct log_entry entry = {
+		.stream = pipe->stream, .instance = pipe->instance, .release = pipe->release};
+	log->second_bytes += (uint32_t)emit_now(log, &entry, line, length);
 }
 
 void tenant_log_note(struct tenant_log *log, const char *line)
@@ -519,6 +539,22 @@ static ssize_t free_place(struct tenant_log *log)
 	return (ssize_t)place;
 }
 
+static const char *label_of(const struct tenant_log *log, uint32_t instance)
+{
+	for (size_t i = 0; i < log->pipe_places; i++)
+		if (log->pipes[i] && log->pipes[i]->instance == instance)
+			return log->pipes[i]->release;
+	return "";
+}
+
+void tenant_log_label(struct tenant_log *log, uint32_t instance, const char *release)
+{
+	for (size_t i = 0; i < log->pipe_places; i++)
+		if (log->pipes[i] && log->pipes[i]->instance == instance)
+			snprintf(log->pipes[i]->release, sizeof log->pipes[i]->release, "%.12s",
+				release);
+}
+
 int tenant_log_attach(struct tenant_log *log, int fd, enum log_stream stream, uint32_t instance,
 	struct secrets *secrets, struct error *error)
 {
@@ -537,6 +573,7 @@ int tenant_log_attach(struct tenant_log *log, int fd, enum log_stream stream, ui
 	pipe->source = NULL;
 	pipe->length = 0;
 	pipe->line = NULL;
+	snprintf(pipe->release, sizeof pipe->release, "%s", label_of(log, instance));
 	pipe->secrets = secrets_share(secrets);
 	pipe->fd = take_fd(&mine);
 	int result =
@@ -627,4 +664,62 @@ void tenant_log_delete(int folder_fd, const char *name)
 		file_name(&log, generation, path);
 		unlinkat(folder_fd, path, 0);
 	}
+}
+
+/* ---- for the next daemon ---- */
+
+json_t *tenant_log_pack(
+	const struct tenant_log *log, uint32_t instance, struct takeover *takeover)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < log->pipe_places; i++) {
+		const struct log_pipe *pipe = log->pipes[i];
+		if (pipe == NULL || pipe->instance != instance)
+			continue;
+		json_array_append_new(list,
+			json_pack("{s:o, s:s, s:o}", "fd", takeover_put_fd(takeover, pipe->fd),
+				"stream", log_stream_name(pipe->stream), "line",
+				pipe->line ? takeover_put_bytes(
+						     takeover, pipe->line, pipe->length)
+					   : json_null()));
+	}
+	return list;
+}
+
+static int restore_pipe(struct tenant_log *log, uint32_t instance, struct secrets *secrets,
+	const json_t *packed, struct takeover *takeover, struct error *error)
+{
+	cleanup_free char *line = NULL;
+	size_t length = 0;
+	const bool out = strcmp(takeover_string(packed, "stream"), "stdout") == 0;
+	const int fd = takeover_take_fd(takeover, json_object_get(packed, "fd"));
+	if (fd < 0)
+		return error_set(error, EBADF, "a log pipe was not handed over");
+	int result = tenant_log_attach(log, fd, out ? LOG_STREAM_STDOUT : LOG_STREAM_STDERR,
+		instance, secrets, error);
+	if (result < 0 || json_is_null(json_object_get(packed, "line")))
+		return result;
+	if (takeover_take_bytes(takeover, json_object_get(packed, "line"), &line, &length) < 0 ||
+		length >= LOG_LINE_MAX)
+		return error_set(error, EINVAL, "a line of a log was not handed over");
+	for (size_t i = 0; i < log->pipe_places; i++)
+		if (log->pipes[i] && log->pipes[i]->fd == fd)
+			keep_bytes(log->pipes[i], line, length);
+	return 0;
+}
+
+int tenant_log_restore(struct tenant_log *log, uint32_t instance, const char *release,
+	struct secrets *secrets, const json_t *packed, struct takeover *takeover,
+	struct error *error)
+{
+	const json_t *pipe;
+	size_t i;
+	json_array_foreach(packed, i, pipe)
+	{
+		int result = restore_pipe(log, instance, secrets, pipe, takeover, error);
+		if (result < 0)
+			return result;
+	}
+	tenant_log_label(log, instance, release);
+	return 0;
 }

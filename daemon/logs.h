@@ -1,6 +1,7 @@
 /* What a tenant writes to stdout and stderr: pipe → lines → without its secrets →
  * escaped → rate-limited → a ring in memory (for `logs` and its followers) and a file of JSON lines
- * {"time","stream","line"} in the state folder, rotated. Everything is bounded: the
+ * {"time","stream","line"} in the state folder, rotated; and to the journal, if the daemon
+ * writes there (daemon/journal.h). Everything is bounded: the
  * length of a line, the lines and bytes in a second, the ring, the files, and the work
  * that a flood of output can make for the supervisor. */
 #pragma once
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
 #include <systemd/sd-event.h>
 
 #define LOG_LINE_MAX (8 * 1024) /* of source; a longer one is cut in pieces */
@@ -32,7 +34,8 @@ struct log_entry {
 	uint64_t time_us; /* CLOCK_REALTIME */
 	enum log_stream stream;
 	uint32_t instance;
-	const char *line; /* escaped, NUL-terminated */
+	const char *line;    /* escaped, NUL-terminated */
+	const char *release; /* of the instance, as it comes; NULL when it is read again */
 };
 typedef void log_follow_fn(void *data, const struct log_entry *entry);
 
@@ -49,6 +52,8 @@ void tenant_log_delete(int folder_fd, const char *name);
  * takes a share; NULL: none) are replaced by *** in what comes. */
 int tenant_log_attach(struct tenant_log *log, int fd, enum log_stream stream, uint32_t instance,
 	struct secrets *secrets, struct error *error);
+/* Which release INSTANCE runs, for the journal: to its pipes, and to those that it gets later. */
+void tenant_log_label(struct tenant_log *log, uint32_t instance, const char *release);
 /* Reads what the pipes of INSTANCE hold, then closes them: after its death. */
 void tenant_log_finish(struct tenant_log *log, uint32_t instance);
 
@@ -63,6 +68,15 @@ void tenant_log_last(struct tenant_log *log, size_t lines, log_follow_fn *follow
  * DATA. Returns -EUSERS when there are too many. */
 int tenant_log_follow(struct tenant_log *log, log_follow_fn *follow, void *data);
 void tenant_log_unfollow(struct tenant_log *log, void *data);
+
+/* The pipes of INSTANCE, with the lines that are not complete, for a daemon that takes over; and
+ * back. SECRETS as for tenant_log_attach. What was printed before is in the file. */
+struct takeover;
+json_t *tenant_log_pack(
+	const struct tenant_log *log, uint32_t instance, struct takeover *takeover);
+int tenant_log_restore(struct tenant_log *log, uint32_t instance, const char *release,
+	struct secrets *secrets, const json_t *packed, struct takeover *takeover,
+	struct error *error);
 
 const char *log_stream_name(enum log_stream stream);
 /* Writes TIME_US as RFC 3339 with milliseconds, in UTC. TARGET needs 32 bytes. */

@@ -2,8 +2,14 @@
 #include "common/cleanup.h"
 #include "common/control.h"
 #include "common/log.h"
+#include "daemon/fdstore.h"
+#include "daemon/takeover.h"
 #include "daemon/history.h"
+#include "daemon/journal.h"
+#include "daemon/run_single.h"
+#include "daemon/reexec.h"
 #include "daemon/secrets.h"
+#include "daemon/shared_ports.h"
 #include "daemon/supervisor.h"
 
 #include <errno.h>
@@ -35,6 +41,8 @@ enum {
 	OPTION_KEEP_RELEASES,
 	OPTION_HTTP,
 	OPTION_HTTPS,
+	OPTION_HANDOVER,
+	OPTION_CHECK_HANDOVER,
 };
 
 static const struct option long_options[] = {
@@ -56,18 +64,26 @@ static const struct option long_options[] = {
 	{"keep-releases", required_argument, NULL, OPTION_KEEP_RELEASES},
 	{"http", required_argument, NULL, OPTION_HTTP},
 	{"https", required_argument, NULL, OPTION_HTTPS},
+	{"handover", required_argument, NULL, OPTION_HANDOVER},
+	{"check-handover", required_argument, NULL, OPTION_CHECK_HANDOVER},
 	{"print-states", no_argument, NULL, OPTION_PRINT_STATES},
 	{"version", no_argument, NULL, 'V'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
 
+/* daemon/reexec.h: the descriptor of what another daemon has handed over, and the question
+ * whether this program could take it. */
+static uint32_t handover_fd;
+static const char *check_version;
+
 static const char usage[] =
 	"usage: tenantd [OPTION…]\n"
 	"  --state DIR        releases, state, logs        (/var/lib/tenantd)\n"
 	"  --socket PATH      control socket               (" CONTROL_SOCKET_DEFAULT ")\n"
 	"  --policy-dir DIR   NAME.json of each tenant     (/etc/tenantd/policy.d)\n"
-	"  --runtime DIR      tenant-zygote, library.snapshot (beside tenantd)\n"
+	"  --runtime DIR      tenant-zygote, library.snapshot (beside\n"
+	"                     tenantd, or ../lib/tenantd)\n"
 	"  --warm N           workers prepared ahead       (2)\n"
 	"  --uid-base N       first user id for tenants    (1879048192)\n"
 	"  --uid-count N      how many                     (131072)\n"
@@ -82,8 +98,10 @@ static const char usage[] =
 	"  --cgroup NAME      base control group           (tenantd)\n"
 	"  --log-level LEVEL  error, warn, info or debug   (info)\n"
 	"  --foreground       accepted; there is no other way\n"
+	"  --check-handover VERSION  whether it could take over by daemon-reexec\n"
 	"  --print-states     prints the states of a tenant as Markdown\n"
-	"  --version, --help\n";
+	"  --version, --help\n"
+	"or: tenantd run [OPTION…] FILE|DIR [--] [ARGUMENT…]   (one program; run --help)\n";
 
 /* Folder of the running program, "." if unknown. */
 static const char *own_folder(void)
@@ -97,6 +115,19 @@ static const char *own_folder(void)
 	if (slash)
 		*slash = '\0';
 	return path;
+}
+
+/* Where the other programs lie: beside this one, as in a build; where they are installed,
+ * PREFIX/sbin/tenantd has them in PREFIX/lib/tenantd. */
+static const char *runtime_folder(void)
+{
+	static char path[PATH_MAX + sizeof "/../lib/tenantd/tenant-zygote"];
+	const char *own = own_folder();
+	const int length = snprintf(path, sizeof path, "%s/../lib/tenantd", own);
+	snprintf(path + length, sizeof path - (size_t)length, "/tenant-zygote");
+	const bool installed = access(path, X_OK) == 0;
+	path[length] = '\0';
+	return installed ? path : own;
 }
 
 static int parse_number(const char *option, const char *text, unsigned long least,
@@ -131,6 +162,12 @@ static int parse_tier(const char *text, enum tier *ret_tier)
 	int tier = tier_find(text);
 	if (tier < 0) {
 		fprintf(stderr, "tenantd: --tier is full or container, not \"%s\"\n", text);
+		return -EINVAL;
+	}
+	if (tier == TIER_SINGLE) {
+		fprintf(stderr,
+			"tenantd: the tier single is for one program (tenantd run): tenants of "
+			"many would be one user\n");
 		return -EINVAL;
 	}
 	*ret_tier = (enum tier)tier;
@@ -200,12 +237,17 @@ static int take_option(struct options *options, int option)
 	case OPTION_LOG_LEVEL:
 		return parse_level(optarg);
 	case OPTION_KEEP_RELEASES:
-		return parse_number("--keep-releases", optarg, 1, HISTORY_KEEP_MAX,
-			&options->keep_releases);
+		return parse_number(
+			"--keep-releases", optarg, 1, HISTORY_KEEP_MAX, &options->keep_releases);
 	case OPTION_HTTP:
 	case OPTION_HTTPS:
 		return add_port(options, option == OPTION_HTTPS);
 	case OPTION_FOREGROUND:
+		return 0;
+	case OPTION_HANDOVER:
+		return parse_number("--handover", optarg, 3, INT_MAX, &handover_fd);
+	case OPTION_CHECK_HANDOVER:
+		check_version = optarg;
 		return 0;
 	case OPTION_PRINT_STATES:
 		machine_print(stdout);
@@ -240,6 +282,24 @@ static int parse_options(int argc, char **argv, struct options *options)
 	return 0;
 }
 
+/* What the service manager passes. */
+static int take_passed(struct options *options, struct error *error)
+{
+	static struct takeover takeover;
+	int result = fdstore_open(error);
+	if (result == 0 && handover_fd) {
+		result = takeover_read((int)handover_fd, &takeover, error);
+		options->takeover = &takeover;
+	}
+	if (result == 0 && handover_fd)
+		result = fdstore_restore(json_object_get(takeover.root, "passed"),
+			json_object_get(takeover.root, "ports"), &takeover, error);
+	if (result == 0)
+		result = shared_ports_add(
+			options->ports, &options->port_count, ARRAY_LENGTH(options->ports), error);
+	return result;
+}
+
 int main(int argc, char **argv)
 {
 	static struct supervisor supervisor;
@@ -250,16 +310,26 @@ int main(int argc, char **argv)
 		.policy_folder = "/etc/tenantd/policy.d",
 		.secrets_folder = SECRETS_FOLDER_DEFAULT,
 		.tier = TIER_FULL,
-		.runtime_folder = own_folder(),
+		.runtime_folder = runtime_folder(),
 		.warm = 2,
 		.keep_releases = HISTORY_KEEP_DEFAULT,
-		.uid_base = 1879048192,
+		.uid_base = FACTORY_UID_BASE,
 		.uid_count = 131072,
 	};
 	log_init("tenantd");
+	reexec_remember(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "run") == 0)
+		return run_single_main(argc - 1, argv + 1, runtime_folder());
 	int result = parse_options(argc, argv, &options);
 	if (result != 0)
 		return result < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+	if (check_version)
+		return reexec_check(&options, check_version);
+	journal_open(JOURNAL_SOCKET);
+	if (take_passed(&options, &error) < 0) {
+		log_error("%s", error.message);
+		return EXIT_FAILURE;
+	}
 	result = supervisor_start(&supervisor, &options, &error);
 	if (result == 0)
 		result = supervisor_run(&supervisor, &error);

@@ -79,7 +79,7 @@ static void run_ready(struct instance *instance, void *data)
 static void run_ended(struct instance *instance, void *data)
 {
 	struct run *run = data;
-	const struct instance_end *end = &instance->end;
+	const struct instance_end *end = instance->end;
 	struct control_connection *connection = take_pointer(run->connection);
 	log_info("event=run-ended tenant=%s pid=%d reason=%s exit_code=%d signal=%d "
 		 "message=\"%s\"",

@@ -515,7 +515,7 @@ void schedules_forget_instance(struct schedules *schedules, const struct instanc
 					continue;
 				}
 				snprintf(why, sizeof why, "its worker ended: %s",
-					end_reason_name(instance->end.reason));
+					end_reason_name(instance->end->reason));
 				finish(table, &table->items[i], place, false, why);
 			}
 		}

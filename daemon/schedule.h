@@ -40,7 +40,7 @@ struct schedule_calls {
 };
 
 /* Of the whole daemon. Reads the file below STATE_FD (which stays the caller's, as does
- * CALLS); one that makes no sense is put aside with a warning: it decides about nothing but
+ * CALLS; -1: nothing is kept, and what was missed before is not known); one that makes no sense is put aside with a warning: it decides about nothing but
  * counts. */
 int schedules_open(sd_event *event, int state_fd, const struct schedule_calls *calls,
 	struct schedules **ret, struct error *error);
@@ -64,6 +64,11 @@ bool schedules_done(struct schedules *schedules, const struct instance *instance
 
 /* Is a run of the tenant under way, or about to be? Then it is not idle. */
 bool schedules_busy(const struct schedules *schedules, const char *name);
+
+/* For a daemon that takes over: what is under way, the rest being in the file, which must have
+ * been written; and back: after schedules_open, before any schedules_review. */
+json_t *schedules_pack(struct schedules *schedules);
+void schedules_restore(struct schedules *schedules, const json_t *packed);
 
 /* For `status`: [{"cron", "time_zone", "overlap", "next", "running", "missed", "last":
  * {"due", "outcome": "ok"|"failed", "message", "ms"} | null}]; an empty list: none. Times are

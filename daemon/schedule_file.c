@@ -5,6 +5,7 @@
 #include "common/escape.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "daemon/takeover.h"
 #include "policy/policy.h"
 
 #include <fcntl.h>
@@ -79,6 +80,8 @@ static bool read_root(struct schedules *schedules, const json_t *root)
 
 void schedules_read(struct schedules *schedules)
 {
+	if (schedules->state_fd < 0)
+		return;
 	cleanup_free char *text = NULL;
 	size_t length;
 	struct error error = {0};
@@ -117,7 +120,7 @@ static json_t *pack(const char *name, const struct schedule *schedule)
 void schedules_write(struct schedules *schedules)
 {
 	struct error error = {0};
-	if (!schedules->changed)
+	if (!schedules->changed || schedules->state_fd < 0)
 		return;
 	schedules->changed = false;
 	json_t *list = json_array();
@@ -134,4 +137,89 @@ void schedules_write(struct schedules *schedules)
 	if (result < 0)
 		log_error(
 			"event=schedules-not-saved message=\"%s\"", escape_for_log(error.message));
+}
+
+/* ---- for the next daemon ---- */
+
+static json_t *pack_runs(const struct schedule *schedule)
+{
+	json_t *runs = json_array();
+	for (const struct schedule_run *run = schedule->runs; run; run = run->next)
+		json_array_append_new(runs,
+			json_pack("{s:I, s:I, s:I, s:I}", "id", (json_int_t)run->id, "instance",
+				(json_int_t)run->instance, "due_ms", (json_int_t)run->due_ms,
+				"started_ns", (json_int_t)run->started_ns));
+	return runs;
+}
+
+json_t *schedules_pack(struct schedules *schedules)
+{
+	schedules_write(schedules);
+	json_t *tables = json_object();
+	for (const struct timetable *table = schedules->tables; table; table = table->next) {
+		json_t *items = json_array();
+		for (size_t i = 0; i < table->count; i++) {
+			const struct schedule *schedule = &table->items[i];
+			json_array_append_new(items,
+				json_pack("{s:s, s:s?, s:b, s:I, s:o}", "cron", schedule->text,
+					"time_zone", schedule->zone, "waits", schedule->waits,
+					"waiting", (json_int_t)schedule->waiting, "runs",
+					pack_runs(schedule)));
+		}
+		json_object_set_new(tables, table->name,
+			json_pack("{s:b, s:I, s:o}", "active", table->active, "turn",
+				(json_int_t)table->turn, "items", items));
+	}
+	return json_pack(
+		"{s:I, s:o}", "last_run", (json_int_t)schedules->last_run, "tables", tables);
+}
+
+static void restore_runs(struct schedule *schedule, const json_t *packed)
+{
+	const json_t *from;
+	size_t i;
+	schedule->waits = takeover_flag(packed, "waits");
+	schedule->waiting = (int64_t)takeover_number(packed, "waiting");
+	json_array_foreach(json_object_get(packed, "runs"), i, from)
+	{
+		struct schedule_run *run = malloc(sizeof *run);
+		if (run == NULL)
+			return;
+		*run = (struct schedule_run){
+			.next = schedule->runs,
+			.id = (uint32_t)takeover_number(from, "id"),
+			.instance = (uint32_t)takeover_number(from, "instance"),
+			.due_ms = takeover_number(from, "due_ms"),
+			.started_ns = takeover_number(from, "started_ns"),
+		};
+		schedule->runs = run;
+		schedule->run_count++;
+	}
+}
+
+static bool is_that(const struct schedule *schedule, const json_t *packed)
+{
+	return strcmp(schedule->text, takeover_string(packed, "cron")) == 0 &&
+	       strcmp(schedule->zone ? schedule->zone : "", takeover_string(packed, "time_zone")) ==
+		       0;
+}
+
+/* One that was active counts as such all the time: what came due while the program was
+ * replaced is made, not missed. */
+void schedules_restore(struct schedules *schedules, const json_t *packed)
+{
+	const json_t *tables = json_object_get(packed, "tables"), *from;
+	size_t i;
+	schedules->last_run = (uint32_t)takeover_number(packed, "last_run");
+	for (struct timetable *table = schedules->tables; table; table = table->next) {
+		const json_t *known = json_object_get(tables, table->name);
+		table->active = takeover_flag(known, "active");
+		table->turn = (uint32_t)takeover_number(known, "turn");
+		json_array_foreach(json_object_get(known, "items"), i, from)
+		{
+			for (size_t k = 0; k < table->count; k++)
+				if (is_that(&table->items[k], from))
+					restore_runs(&table->items[k], from);
+		}
+	}
 }

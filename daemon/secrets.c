@@ -211,9 +211,14 @@ static int read_credential(
 static int read_secret(const char *folder, const char *tenant, const char *name, char **ret_entry,
 	struct error *error)
 {
-	char own[512];
-	snprintf(own, sizeof own, "%s.%s", tenant, name);
+	/* With "tenantd." before it as ImportCredential=tenantd.* finds it among all of the
+	 * machine's. */
+	char imported[512];
+	const char *own = imported + strlen("tenantd.");
+	snprintf(imported, sizeof imported, "tenantd.%s.%s", tenant, name);
 	int result = read_file(folder, tenant, name, ret_entry, error);
+	if (result == -ENOENT)
+		result = read_credential(imported, name, ret_entry, error);
 	if (result == -ENOENT)
 		result = read_credential(own, name, ret_entry, error);
 	if (result == -ENOENT)
@@ -223,7 +228,7 @@ static int read_secret(const char *folder, const char *tenant, const char *name,
 	const bool credentials = getenv("CREDENTIALS_DIRECTORY") != NULL;
 	return error_set(error, ENOKEY,
 		"the secret %s (env.secrets) is not there: looked for %s/%s/%s%s%s%s%s%s", name,
-		folder, tenant, name, credentials ? " and the systemd credentials " : "",
+		folder, tenant, name, credentials ? " and the systemd credentials [tenantd.]" : "",
 		credentials ? own : "", credentials ? " and " : "", credentials ? name : "",
 		credentials ? "" : " (tenantd was given no systemd credentials)");
 }
@@ -313,6 +318,37 @@ int secrets_read(const char *folder, const char *tenant, const struct policy_lis
 			result = error_set(error, E2BIG,
 				"the secrets up to %s have more than %d bytes together",
 				names->items[i], SECRETS_BYTES_MAX);
+	}
+	if (result < 0) {
+		secrets_free(secrets);
+		return result;
+	}
+	*ret_secrets = secrets;
+	return 0;
+}
+
+int secrets_restore(
+	const char *data, size_t length, struct secrets **ret_secrets, struct error *error)
+{
+	*ret_secrets = NULL;
+	if (length == 0)
+		return 0;
+	struct secrets *secrets = calloc(1, sizeof *secrets);
+	if (secrets == NULL)
+		return error_set(error, ENOMEM, "no memory for secrets");
+	secrets->owners = 1;
+	int result = 0;
+	for (size_t at = 0; result == 0 && at < length;) {
+		const size_t part = strnlen(data + at, length - at);
+		char *entry = strndup(data + at, part);
+		if (entry == NULL || !memchr(data + at, '=', part) ||
+			secrets->count == POLICY_LIST_MAX) {
+			free(entry);
+			result = error_set(error, EINVAL, "secrets that were handed over are none");
+			break;
+		}
+		result = add_entry(secrets, entry, error);
+		at += part + 1;
 	}
 	if (result < 0) {
 		secrets_free(secrets);

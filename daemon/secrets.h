@@ -4,6 +4,7 @@
  *   FOLDER/TENANT/NAME                 the operator's files (--secrets-dir): the file and
  *                                      its folders are the daemon's user's, and nobody
  *                                      else may read the file or change any of them
+ *   $CREDENTIALS_DIRECTORY/tenantd.TENANT.NAME, then
  *   $CREDENTIALS_DIRECTORY/TENANT.NAME systemd credentials (systemd.exec(5))
  *   $CREDENTIALS_DIRECTORY/NAME
  *
@@ -26,6 +27,11 @@ struct secrets; /* immutable, counted */
  * looked, and why a file was refused; never a byte of it. */
 int secrets_read(const char *folder, const char *tenant, const struct policy_list *names,
 	struct secrets **ret_secrets, struct error *error);
+
+/* Those of an instance that was started by an earlier daemon: DATA holds "NAME=value" of each,
+ * one after the other, each with its NUL. *RET is NULL when there are none. */
+int secrets_restore(
+	const char *data, size_t length, struct secrets **ret_secrets, struct error *error);
 
 /* "NAME=value" of each. Valid as long as SECRETS, which may be NULL. */
 size_t secrets_count(const struct secrets *secrets);

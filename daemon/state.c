@@ -28,7 +28,7 @@ static int invalid(struct error *error, size_t index, const char *what)
 }
 
 static int read_ports(
-	const json_t *object, size_t index, struct listener_ports *ret_ports, struct error *error)
+	const json_t *object, size_t index, struct state_tenant *tenant, struct error *error)
 {
 	struct listener_ports ports = {0};
 	const char *spec;
@@ -43,7 +43,8 @@ static int read_ports(
 		snprintf(place->spec, sizeof place->spec, "%s", spec);
 		place->port = (uint16_t)port;
 	}
-	*ret_ports = ports;
+	if (state_set_ports(tenant, ports.items, ports.count) < 0)
+		return error_set(error, ENOMEM, "no memory for the ports of a tenant");
 	return 0;
 }
 
@@ -79,7 +80,7 @@ static int read_tenant(
 	snprintf(tenant->release, sizeof tenant->release, "%s", release);
 	tenant->running = running;
 	tenant->uid_slot = (uint32_t)slot;
-	return read_ports(ports, index, &tenant->ports, error);
+	return read_ports(ports, index, tenant, error);
 }
 
 static int check_unique(const struct state *state, size_t index, struct error *error)
@@ -105,13 +106,13 @@ static int read_tenants(const json_t *list, struct state *state, struct error *e
 		return error_set(error, ENOMEM, "no memory for the state of %zu tenants", count);
 	for (size_t i = 0; i < count; i++) {
 		int result = read_tenant(json_array_get(list, i), i, &state->tenants[i], error);
+		state->count++;
 		if (result == 0)
 			result = check_unique(state, i, error);
 		if (result < 0) {
 			state_clear(state);
 			return result;
 		}
-		state->count++;
 	}
 	return 0;
 }
@@ -153,8 +154,23 @@ int state_read(int folder_fd, struct state *ret_state, struct error *error)
 	return result;
 }
 
+int state_set_ports(struct state_tenant *tenant, const struct listener_port *ports, size_t count)
+{
+	struct listener_port *copy = count > 0 ? malloc(count * sizeof *copy) : NULL;
+	if (count > 0 && copy == NULL)
+		return -ENOMEM;
+	if (count > 0)
+		memcpy(copy, ports, count * sizeof *copy);
+	free(tenant->ports);
+	tenant->ports = copy;
+	tenant->port_count = count;
+	return 0;
+}
+
 void state_clear(struct state *state)
 {
+	for (size_t i = 0; i < state->count; i++)
+		free(state->tenants[i].ports);
 	free(state->tenants);
 	state->tenants = NULL;
 	state->count = 0;
@@ -162,32 +178,42 @@ void state_clear(struct state *state)
 
 /* ---- writing ---- */
 
-static json_t *pack_tenant(const struct state_tenant *tenant)
+/* As printed by hand as JSON can be: it is written at each deployment, with all tenants, and
+ * names and releases are of letters that need no escape. */
+static void print_tenant(FILE *file, const struct state_tenant *tenant)
 {
-	json_t *ports = json_object();
-	for (size_t i = 0; i < tenant->ports.count; i++)
-		json_object_set_new(ports, tenant->ports.items[i].spec,
-			json_integer(tenant->ports.items[i].port));
-	return json_pack("{s:s, s:s, s:b, s:I, s:o}", "name", tenant->name, "release",
-		tenant->release, "running", tenant->running, "uid_slot",
-		(json_int_t)tenant->uid_slot, "ports", ports);
+	fprintf(file,
+		"{\"name\":\"%s\",\"release\":\"%s\",\"running\":%s,\"uid_slot\":%u,\"ports\":{",
+		tenant->name, tenant->release, tenant->running ? "true" : "false",
+		tenant->uid_slot);
+	for (size_t i = 0; i < tenant->port_count; i++) {
+		json_t *spec = json_string(tenant->ports[i].spec);
+		fputs(i > 0 ? "," : "", file);
+		json_dumpf(spec, file, JSON_ENCODE_ANY);
+		fprintf(file, ":%u", tenant->ports[i].port);
+		json_decref(spec);
+	}
+	fputs("}}", file);
 }
 
 int state_write(
 	int folder_fd, const struct state_tenant *const *tenants, size_t count, struct error *error)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; i < count; i++)
-		if (json_array_append_new(list, pack_tenant(tenants[i])) < 0) {
-			json_decref(list);
-			return error_set(error, ENOMEM, "no memory for the state file");
-		}
-	cleanup_json json_t *root =
-		json_pack("{s:i, s:o}", "version", STATE_VERSION, "tenants", list);
-	cleanup_free char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
-	if (text == NULL)
+	cleanup_free char *text = NULL;
+	size_t length = 0;
+	FILE *file = open_memstream(&text, &length);
+	if (file == NULL)
 		return error_set(error, ENOMEM, "no memory for the state file");
-	int result = file_write_atomic(folder_fd, STATE_FILE, text, strlen(text), 0600, error);
+	fprintf(file, "{\"version\":%d,\"tenants\":[", STATE_VERSION);
+	for (size_t i = 0; i < count; i++) {
+		fputs(i > 0 ? ",\n" : "\n", file);
+		print_tenant(file, tenants[i]);
+	}
+	fputs("\n]}\n", file);
+	const bool complete = !ferror(file);
+	if (fclose(file) != 0 || !complete)
+		return error_set(error, ENOMEM, "no memory for the state file");
+	int result = file_write_atomic(folder_fd, STATE_FILE, text, length, 0600, error);
 	if (result < 0)
 		error_prefix(error, "cannot write the state file");
 	return result;

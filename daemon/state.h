@@ -21,7 +21,10 @@ struct state_tenant {
 	char release[STATE_RELEASE_MAX]; /* "" before the first deploy */
 	bool running;                    /* what the operator wants */
 	uint32_t uid_slot;               /* which range of user ids is its own */
-	struct listener_ports ports;
+	/* Chosen for it, and its own: state_set_ports. As few as there are, not as many as there
+	 * could be: most tenants have none. */
+	struct listener_port *ports;
+	size_t port_count;
 };
 
 struct state {
@@ -33,6 +36,9 @@ struct state {
  * is -EINVAL with its line and column: the daemon must not guess what should run. */
 int state_read(int folder_fd, struct state *ret_state, struct error *error);
 void state_clear(struct state *state);
+
+/* TENANT has copies of these instead of what it has. -ENOMEM, and then it has what it had. */
+int state_set_ports(struct state_tenant *tenant, const struct listener_port *ports, size_t count);
 
 /* Replaces the file. TENANTS are COUNT pointers. */
 int state_write(int folder_fd, const struct state_tenant *const *tenants, size_t count,

@@ -41,7 +41,7 @@ static void stock_ended(struct instance *instance, void *data)
 {
 	struct stock *stock = data;
 	log_warn("event=stock-worker-ended instance=%u reason=%s message=\"%s\"", instance->id,
-		end_reason_name(instance->end.reason), escape_for_log(instance->end.message));
+		end_reason_name(instance->end->reason), escape_for_log(instance->end->message));
 	drop(stock, instance);
 	instance_free(instance);
 	schedule(stock, REFILL_FAILED_US);

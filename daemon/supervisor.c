@@ -4,17 +4,19 @@
 #include "common/clock.h"
 #include "common/escape.h"
 #include "common/log.h"
+#include "daemon/adopt.h"
 #include "daemon/egress.h"
+#include "daemon/fdstore.h"
 #include "daemon/history.h"
 #include "daemon/kernel.h"
 #include "daemon/notify.h"
 #include "daemon/operations.h"
+#include "daemon/pid1.h"
 #include "daemon/releases.h"
 #include "daemon/retire.h"
 #include "daemon/run.h"
 #include "daemon/slice.h"
 #include "daemon/tenant_sites.h"
-#include "daemon/verbs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +30,8 @@
 
 #define CLEAN_MS 5000         /* for what an earlier daemon left to die */
 #define KILL_MARGIN_MS 1000   /* after the longest grace */
+#define DIE_MS 2000           /* for what was killed */
+#define FINISH_MS 5000        /* for the rest of the end: helpers, the store */
 #define SAVE_RETRY_US 5000000 /* after the state file could not be written */
 #define SETTLE_US 50000
 #define WATCH_US 1000000
@@ -54,10 +58,14 @@ int supervisor_add(struct supervisor *supervisor, const struct state_tenant *rec
 		return error_set(error, ENOMEM, "no memory for a tenant");
 	tenant->supervisor = supervisor;
 	tenant->record = *record;
+	tenant->record.ports = NULL;
 	tenant->machine.state = record->release[0] ? TENANT_STOPPED : TENANT_NEW;
-	int result = tenant_log_new(
-		supervisor->event, supervisor->log_fd, record->name, &tenant->log, error);
+	int result = state_set_ports(&tenant->record, record->ports, record->port_count) < 0
+			     ? error_set(error, ENOMEM, "no memory for a tenant")
+			     : tenant_log_new(supervisor->event, supervisor->log_fd, record->name,
+				       &tenant->log, error);
 	if (result < 0) {
+		free(tenant->record.ports);
 		free(tenant);
 		return result;
 	}
@@ -129,6 +137,8 @@ static void keep_release(void *data, const char *release)
 		kept->ids[kept->count++] = release;
 }
 
+static void start_sweep(struct supervisor *supervisor);
+
 /* The sweep of the store has ended, or was killed: what is left is swept the next time. */
 static int sweep_ended(sd_event_source *source, int pidfd, uint32_t events, void *data)
 {
@@ -140,6 +150,8 @@ static int sweep_ended(sd_event_source *source, int pidfd, uint32_t events, void
 	if (info.si_pid && info.si_status != 0)
 		log_warn("event=sweep-failed status=%d", info.si_status);
 	supervisor->sweep = sd_event_source_disable_unref(supervisor->sweep);
+	if (!supervisor->swept && !supervisor->stopping) /* more was pruned meanwhile */
+		start_sweep(supervisor);
 	return 0;
 }
 
@@ -147,6 +159,7 @@ static void start_sweep(struct supervisor *supervisor)
 {
 	struct error error = {0};
 	int pidfd = -1;
+	supervisor->swept = true;
 	int result = store_sweep_fork(supervisor->store, &pidfd, &error);
 	if (result == 0)
 		result = sd_event_add_io(supervisor->event, &supervisor->sweep, pidfd, EPOLLIN,
@@ -180,26 +193,19 @@ static void prune(struct supervisor *supervisor)
 	else if (removed > 0)
 		log_debug("event=pruned releases=%d", removed);
 	/* At the first time, also after what an earlier daemon did not come to. */
-	if ((removed > 0 || !supervisor->swept) && supervisor->sweep == NULL) {
-		supervisor->swept = true;
+	if (removed > 0)
+		supervisor->swept = false;
+	if (!supervisor->swept && supervisor->sweep == NULL)
 		start_sweep(supervisor);
-	}
 	supervisor->prune_wanted = false;
 }
 
 static void tell_status(struct supervisor *supervisor)
 {
 	unsigned counts[TENANT_STATE_COUNT] = {0};
-	char text[512];
-	size_t length =
-		(size_t)snprintf(text, sizeof text, "%zu tenants", supervisor->tenant_count);
 	for (size_t i = 0; i < supervisor->tenant_count; i++)
 		counts[supervisor->tenants[i]->machine.state]++;
-	for (int state = 0; state < TENANT_STATE_COUNT; state++)
-		if (counts[state] && length < sizeof text)
-			length += (size_t)snprintf(text + length, sizeof text - length, ", %u %s",
-				counts[state], tenant_state_name(state));
-	notify_status(text);
+	notify_tenants(counts);
 }
 
 /* What the tenants want together, unless the operator wants more. */
@@ -309,7 +315,7 @@ static int stop_deadline(sd_event_source *source, uint64_t usec, void *data)
 	}
 	killed = true;
 	kill_all(supervisor);
-	sd_event_source_set_time_relative(source, 2000000);
+	sd_event_source_set_time_relative(source, DIE_MS * 1000);
 	sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	return 0;
 }
@@ -320,7 +326,7 @@ static void begin_stop(struct supervisor *supervisor)
 	supervisor->stopping = true;
 	if (supervisor->control) /* not there yet when told so while starting */
 		control_set_stopping(supervisor->control);
-	notify_stopping();
+	fdstore_freeze();
 	ingress_stop(supervisor->ingress);
 	log_info("event=stopping tenants=%zu", supervisor->tenant_count);
 	for (size_t i = supervisor->tenant_count; i > 0; i--) {
@@ -330,6 +336,7 @@ static void begin_stop(struct supervisor *supervisor)
 		tenant_handle(tenant, TENANT_EVENT_STOP, "tenantd ends");
 	}
 	run_stop_all(supervisor, false);
+	notify_stopping(grace_ms + KILL_MARGIN_MS + DIE_MS + FINISH_MS);
 	sd_event_add_time_relative(supervisor->event, &supervisor->stop_deadline, CLOCK_MONOTONIC,
 		(grace_ms + KILL_MARGIN_MS) * 1000, 0, stop_deadline, supervisor);
 	supervisor_check_end(supervisor);
@@ -364,69 +371,68 @@ void supervisor_reload(struct supervisor *supervisor)
 		tenant_new_policy(tenant, policy, file);
 	}
 	notify_ready("Policies read again");
+	supervisor_changed(supervisor, CHANGED_STATUS);
 }
 
 /* ---- signals ---- */
 
-static int end_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+static void end_signal(struct supervisor *supervisor, const struct signalfd_siginfo *info)
 {
-	(void)source;
 	log_info("event=signal number=%u pid=%u", info->ssi_signo, info->ssi_pid);
-	supervisor_stop(data);
-	return 0;
+	supervisor_stop(supervisor);
 }
 
-static int hangup_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+static void hangup_signal(struct supervisor *supervisor, const struct signalfd_siginfo *info)
 {
-	struct supervisor *supervisor = data;
-	(void)source;
 	who_of_process((pid_t)info->ssi_pid, info->ssi_uid, &supervisor->reloader);
 	supervisor_reload(supervisor);
+}
+
+/* What else may come is no reason to end, and there are many tenants it could be meant for. */
+static int any_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	(void)source;
+	switch ((int)info->ssi_signo) {
+	case SIGTERM:
+	case SIGINT:
+	case SIGQUIT:
+		end_signal(data, info);
+		break;
+	case SIGHUP:
+		hangup_signal(data, info);
+		break;
+	case SIGCONT:
+	case SIGWINCH:
+	case SIGURG:
+	case SIGTTIN:
+	case SIGTTOU:
+		break; /* a terminal's */
+	default:
+		log_info("event=signal-ignored number=%u pid=%u", info->ssi_signo, info->ssi_pid);
+	}
 	return 0;
 }
 
-/* Reaps children that nobody knows: orphans, when the daemon is PID 1, and what a zygote
- * forked and then could not finish. Known ones are reaped by their own handlers, which
- * come first. */
-static int child_signal(sd_event_source *source, const struct signalfd_siginfo *unused, void *data)
+/* A worker whose SPAWNED has not been read yet must wait for that. */
+static bool knows_child(void *data, pid_t pid)
 {
-	struct supervisor *supervisor = data;
-	(void)source;
-	(void)unused;
-	for (;;) {
-		siginfo_t info = {0};
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
-			return 0;
-		/* A worker whose SPAWNED has not been read yet must wait for that. */
-		if (factory_owns(&supervisor->factory, info.si_pid) ||
-			factory_expects_children(&supervisor->factory))
-			return 0;
-		waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
-	}
+	const struct supervisor *supervisor = data;
+	return supervisor->adopting || factory_owns(&supervisor->factory, pid) ||
+	       factory_expects_children(&supervisor->factory);
 }
 
+/* Nobody knows orphans, which are ours when the daemon is PID 1, and what a zygote forked and
+ * then could not finish. */
 static int add_signals(struct supervisor *supervisor)
 {
-	sd_event *event = supervisor->event;
-	sd_event_source *children;
-	const int procmask = SD_EVENT_SIGNAL_PROCMASK;
-	signal(SIGPIPE, SIG_IGN);
-	int result = sd_event_add_signal(event, NULL, SIGTERM | procmask, end_signal, supervisor);
-	if (result >= 0)
-		result =
-			sd_event_add_signal(event, NULL, SIGINT | procmask, end_signal, supervisor);
-	if (result >= 0)
-		result = sd_event_add_signal(
-			event, NULL, SIGHUP | procmask, hangup_signal, supervisor);
-	if (result >= 0)
-		result = sd_event_add_signal(
-			event, &children, SIGCHLD | procmask, child_signal, supervisor);
-	if (result < 0)
-		return result;
-	sd_event_source_set_floating(children, 1);
-	sd_event_source_set_priority(children, SD_EVENT_PRIORITY_IDLE);
-	sd_event_source_unref(children);
-	return 0;
+	struct error error = {0};
+	if (pid1_adopt(&error) < 0)
+		log_warn("event=no-reaper message=\"%s\"", escape_for_log(error.message));
+	int result = pid1_signals(supervisor->event, any_signal, supervisor);
+	if (result == 0)
+		result = pid1_reap(
+			supervisor->event, knows_child, supervisor, &supervisor->reaper);
+	return result;
 }
 
 /* ---- the start ---- */
@@ -514,7 +520,8 @@ static int open_cgroups(struct supervisor *supervisor, struct error *error)
 	const bool may_be_missing = supervisor->options->tier == TIER_CONTAINER;
 	int result = cgroup_host_open(name, may_be_missing, &supervisor->cgroups, error);
 	if (result == 0)
-		result = cgroup_host_clean(supervisor->cgroups, CLEAN_MS, error);
+		result = cgroup_host_clean_but(
+			supervisor->cgroups, CLEAN_MS, adopt_keeps_group, supervisor, error);
 	if (result < 0)
 		return result;
 	cgroup_host_describe(supervisor->cgroups, text, sizeof text);
@@ -609,6 +616,7 @@ static int start_zygote(struct supervisor *supervisor, struct error *error)
 		&options, supervisor->options->uid_base, supervisor->options->uid_count, error);
 	if (result < 0)
 		return result;
+	adopt_numbers(supervisor);
 	const struct zygote *zygote = supervisor->factory.zygotes[0];
 	while (!zygote_is_ready(zygote)) {
 		result = sd_event_run(supervisor->event, UINT64_MAX);
@@ -625,6 +633,8 @@ static int start_zygote(struct supervisor *supervisor, struct error *error)
 	supervisor->factory.tier = supervisor->options->tier;
 	result = schedules_open(supervisor->event, supervisor->state_fd, &tenant_schedule_calls,
 		&supervisor->factory.schedules, error);
+	if (result == 0)
+		adopt_schedules(supervisor);
 	if (result == 0)
 		result = open_egress(supervisor, error);
 	if (result == 0)
@@ -658,21 +668,24 @@ static int check_slots(struct supervisor *supervisor, struct error *error)
 /* Every tenant that should run starts; what is wrong with one does not concern others. */
 static int start_tenants(struct supervisor *supervisor, struct error *error)
 {
-	struct state state;
+	struct state state = {0};
 	int result = state_read(supervisor->state_fd, &state, error);
 	for (size_t i = 0; result == 0 && i < state.count; i++) {
 		struct tenant *tenant;
 		result = supervisor_add(supervisor, &state.tenants[i], &tenant, error);
 		if (result < 0)
 			break;
-		tenant_load(tenant);
+		tenant->adopted = adopt_tenant(supervisor, tenant);
+		if (!tenant->adopted)
+			tenant_load(tenant);
 	}
+	state_clear(&state);
 	if (result == 0)
-		state_clear(&state);
+		adopt_rest(supervisor);
 	if (result == 0)
 		result = check_slots(supervisor, error);
 	for (size_t i = 0; result == 0 && i < supervisor->tenant_count; i++)
-		if (supervisor->tenants[i]->record.running)
+		if (supervisor->tenants[i]->record.running && !supervisor->tenants[i]->adopted)
 			tenant_handle(
 				supervisor->tenants[i], TENANT_EVENT_START, "tenantd started");
 	return result;
@@ -688,8 +701,7 @@ static int open_control(struct supervisor *supervisor, struct error *error)
 		if (mkdir(folder, 0755) < 0 && errno != EEXIST)
 			return error_errno(error, errno, "cannot make the folder %s", folder);
 	}
-	return control_open(supervisor->event, supervisor->options->socket, verbs, verbs_count,
-		supervisor, &supervisor->control, error);
+	return adopt_control(supervisor, error);
 }
 
 int supervisor_start(
@@ -711,6 +723,8 @@ int supervisor_start(
 		result = check_runtime(supervisor, error);
 	if (result == 0)
 		result = open_loop(supervisor, error);
+	if (result == 0)
+		adopt_begin(supervisor);
 	if (result == 0) /* from here on we are the only one */
 		result = open_store(supervisor, error);
 	if (result == 0) /* before anything new runs, whatever an earlier daemon left dies */
@@ -723,10 +737,12 @@ int supervisor_start(
 		result = open_control(supervisor, error);
 	if (result < 0)
 		return result;
+	fdstore_sweep();
 	ingress_open(supervisor->ingress);
 	supervisor_changed(supervisor, CHANGED_STATUS | CHANGED_RELEASES);
 	notify_ready("Serving");
 	notify_watchdog(supervisor->event);
+	adopt_finish(supervisor);
 	log_info("event=started pid=%d tenants=%zu socket=%s ms=%llu", getpid(),
 		supervisor->tenant_count, options->socket,
 		(unsigned long long)(clock_ms() - started_ms));
@@ -742,6 +758,7 @@ int supervisor_run(struct supervisor *supervisor, struct error *error)
 void supervisor_finish(struct supervisor *supervisor)
 {
 	struct error error = {0};
+	fdstore_freeze(); /* also after a start that failed: the next one may not */
 	if (supervisor->store && supervisor->save_wanted && supervisor->control)
 		if (supervisor_save(supervisor, &error) < 0)
 			log_error(
@@ -764,6 +781,7 @@ void supervisor_finish(struct supervisor *supervisor)
 	store_close(supervisor->store);
 	close_fd(&supervisor->policy_fd);
 	close_fd(&supervisor->log_fd);
+	pid1_reaper_free(supervisor->reaper);
 	sd_event_source_disable_unref(supervisor->settle);
 	sd_event_source_disable_unref(supervisor->sweep);
 	sd_event_source_disable_unref(supervisor->watch);

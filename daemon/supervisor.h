@@ -17,6 +17,8 @@
 
 #include <systemd/sd-event.h>
 
+struct takeover;
+
 struct options {
 	const char *state_folder;
 	const char *socket;
@@ -32,6 +34,7 @@ struct options {
 	uint32_t uid_base, uid_count;
 	struct ingress_port ports[2 * INGRESS_PORTS_MAX]; /* that tenants share */
 	size_t port_count;
+	struct takeover *takeover; /* of the daemon before (daemon/reexec.h); NULL: none */
 };
 
 struct run;
@@ -64,6 +67,8 @@ struct supervisor {
 	unsigned unpacks; /* archives that are being unpacked */
 	unsigned last_run;
 	bool stopping, save_wanted, prune_wanted, swept;
+	bool adopting; /* daemon/adopt.h: whose the children are is not known yet */
+	struct pid1_reaper *reaper;
 	sd_event_source *settle; /* saves, prunes, tells the service manager, when idle */
 	sd_event_source *watch;  /* of what uses CPU time */
 	sd_event_source *stop_deadline;

@@ -162,11 +162,19 @@ static int open_listeners(struct tenant *tenant, struct error *error)
 		return result;
 	const struct listeners *have =
 		tenant->candidate && tenant->program ? &tenant->program->listeners : NULL;
-	const struct listener_ports before = tenant->record.ports;
-	result = listeners_open(&program->policy->net.listen, have, &tenant->record.ports,
-		&program->listeners, error);
-	if (memcmp(&before, &tenant->record.ports, sizeof before) != 0)
-		supervisor_changed(tenant->supervisor, CHANGED_RECORD);
+	struct state_tenant *record = &tenant->record;
+	struct listener_ports ports = {.count = record->port_count};
+	if (ports.count > 0)
+		memcpy(ports.items, record->ports, ports.count * sizeof ports.items[0]);
+	result = listeners_open(
+		&program->policy->net.listen, have, &ports, &program->listeners, error);
+	if (ports.count == record->port_count &&
+		(ports.count == 0 || memcmp(ports.items, record->ports,
+					     ports.count * sizeof ports.items[0]) == 0))
+		return result;
+	if (state_set_ports(record, ports.items, ports.count) < 0 && result == 0)
+		result = error_set(error, ENOMEM, "no memory for ports");
+	supervisor_changed(tenant->supervisor, CHANGED_RECORD);
 	return result;
 }
 
@@ -184,6 +192,12 @@ static void set_timer(struct tenant *tenant, uint64_t ms, sd_event_time_handler_
 {
 	sd_event_add_time_relative(tenant->supervisor->event, &tenant->timer, CLOCK_MONOTONIC,
 		ms * 1000, 1000, handler, tenant);
+}
+
+void tenant_resume_backoff(struct tenant *tenant, uint64_t at_ms)
+{
+	const uint64_t now_ms = clock_ms();
+	set_timer(tenant, at_ms > now_ms ? at_ms - now_ms : 0, backoff_is_over);
 }
 
 static void delay(struct tenant *tenant)
@@ -371,8 +385,10 @@ static void leave_state(struct tenant *tenant, const struct machine_step *step)
 	tenant->timer = sd_event_source_disable_unref(tenant->timer);
 	tenant_unwatch_listeners(tenant);
 	/* A canary's connections are shared until it has taken over, or is gone. */
-	if (step->to != TENANT_REPLACING && step->to != TENANT_CANARY)
+	if (tenant->split && step->to != TENANT_REPLACING && step->to != TENANT_CANARY) {
 		tenant->split = split_free(tenant->split);
+		tenant_weigh(tenant);
+	}
 	if (tenant->active)
 		tenant->active->resilient = tried;
 }
@@ -381,6 +397,9 @@ static void enter_state(struct tenant *tenant, enum tenant_event event,
 	const struct machine_step *step, const char *reason)
 {
 	if (step->from == step->to) {
+		/* Such as the old instances of a canary, that will not come back. */
+		if (tenant->about)
+			tell(tenant, event, step, reason);
 		tenant->about = NULL;
 		return;
 	}
@@ -484,6 +503,7 @@ struct tenant *tenant_free(struct tenant *tenant)
 	tenant_log_free(tenant->log);
 	deaths_free(tenant->deaths);
 	free(tenant->last_end);
+	free(tenant->record.ports);
 	free(tenant->start_error);
 	free(tenant);
 	return NULL;

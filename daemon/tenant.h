@@ -76,6 +76,7 @@ struct tenant {
 	struct supervisor *supervisor;
 	struct state_tenant record;
 	struct machine machine;
+	bool adopted; /* from the daemon before: daemon/adopt.h */
 	struct program *program;      /* NULL: not loaded, or never deployed */
 	struct deployment *candidate; /* NULL: no deployment under way */
 	struct fleet *active;         /* serves */

@@ -92,6 +92,7 @@ int tenant_deploy(struct tenant *tenant, struct deployment *deployment, const ch
 		deployment->strategy = DEPLOY_ALL_AT_ONCE;
 	deployment->since_us = tenant_now_us();
 	tenant->trial_until_ms = 0;
+	free(take_pointer(tenant->start_error)); /* of an earlier one */
 	tenant->candidate = deployment;
 	return tenant_handle(tenant, TENANT_EVENT_DEPLOY, reason);
 }
@@ -153,7 +154,8 @@ void tenant_reject(struct tenant *tenant)
 		return;
 	log_info("event=rejected tenant=%s release=%.12s", tenant->record.name,
 		tenant->candidate->program->release);
-	release_is_rejected(tenant, tenant->candidate, tenant->start_error);
+	release_is_rejected(tenant, tenant->candidate,
+		tenant->start_error ? tenant->start_error : tenant->reason);
 	tenant->candidate = deployment_free(tenant->candidate, keep);
 	supervisor_changed(tenant->supervisor, CHANGED_RELEASES);
 }
@@ -255,6 +257,44 @@ static int proved_itself(sd_event_source *source, uint64_t usec, void *data)
 	return 0;
 }
 
+static void watch_fallback(struct tenant *tenant, uint64_t watched_ms)
+{
+	sd_event_add_time_relative(tenant->supervisor->event, &tenant->fallback->timer,
+		CLOCK_MONOTONIC, watched_ms * 1000, 100000, proved_itself, tenant);
+}
+
+struct fallback_view tenant_view_fallback(const struct tenant *tenant)
+{
+	const struct fallback *fallback = tenant->fallback;
+	struct fallback_view view = {0};
+	if (fallback == NULL)
+		return view;
+	view.program = fallback->program;
+	view.policy_text = fallback->policy_text;
+	view.policy_remove = fallback->policy_remove;
+	sd_event_source_get_time(fallback->timer, &view.until_us);
+	return view;
+}
+
+int tenant_restore_fallback(
+	struct tenant *tenant, struct program *program, const struct fallback_view *view)
+{
+	const uint64_t until_ms = view->until_us / 1000, now_ms = clock_ms();
+	struct fallback *fallback = calloc(1, sizeof *fallback);
+	if (fallback && view->policy_text)
+		fallback->policy_text = strdup(view->policy_text);
+	if (fallback == NULL || (view->policy_text && fallback->policy_text == NULL)) {
+		free(fallback);
+		program_free(program, NULL);
+		return -ENOMEM;
+	}
+	fallback->program = program;
+	fallback->policy_remove = view->policy_remove;
+	tenant->fallback = fallback;
+	watch_fallback(tenant, until_ms > now_ms ? until_ms - now_ms : 0);
+	return 0;
+}
+
 /* Keeps OLD (taken) for as long as the new release must show that it is well. */
 static void keep_fallback(struct tenant *tenant, struct program *old, struct deployment *deployment,
 	uint64_t watched_ms)
@@ -275,8 +315,7 @@ static void keep_fallback(struct tenant *tenant, struct program *old, struct dep
 		fallback->policy_remove = fallback->policy_text == NULL;
 	}
 	tenant->fallback = fallback;
-	sd_event_add_time_relative(tenant->supervisor->event, &fallback->timer, CLOCK_MONOTONIC,
-		watched_ms * 1000, 100000, proved_itself, tenant);
+	watch_fallback(tenant, watched_ms);
 }
 
 void tenant_install(struct tenant *tenant)
@@ -337,8 +376,10 @@ void tenant_new_policy(struct tenant *tenant, struct policy *policy, const char 
 	cleanup_free char *old_text = program ? policy_print(program->policy) : NULL;
 	if (program == NULL || (new_text && old_text && strcmp(new_text, old_text) == 0)) {
 		policy_free(policy);
-		if (program)
+		if (program) {
 			snprintf(program->policy_file, sizeof program->policy_file, "%s", file);
+			tenant_sites_renew(tenant);
+		}
 		return;
 	}
 	struct deployment *deployment = calloc(1, sizeof *deployment);

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/escape.h"
 #include "common/log.h"
+#include "daemon/ingress.h"
 #include "daemon/schedule.h"
 #include "daemon/supervisor.h"
 #include "daemon/tenant_private.h"
@@ -47,21 +48,26 @@ struct backoff_limits tenant_limits(const struct tenant *tenant)
 
 /* ---- beginning and end ---- */
 
-int tenant_start_fleet(struct tenant *tenant, struct error *error)
+struct fleet_options tenant_fleet_options(struct tenant *tenant, struct program *program)
 {
-	struct program *program = tenant_target(tenant);
-	const struct fleet_options options = {
+	return (struct fleet_options){
 		.supervisor = tenant->supervisor,
 		.tenant = tenant->record.name,
 		.log = tenant->log,
 		.uid_slot = tenant->record.uid_slot,
 		.program = program,
-		.count = tenant->candidate ? tenant_candidate_count(tenant->candidate)
-					   : (uint32_t)program->manifest->instances,
-		.strict = tenant->candidate || tenant->machine.state == TENANT_REPLACING,
 		.events = &fleet_events,
 		.data = tenant,
 	};
+}
+
+int tenant_start_fleet(struct tenant *tenant, struct error *error)
+{
+	struct program *program = tenant_target(tenant);
+	struct fleet_options options = tenant_fleet_options(tenant, program);
+	options.count = tenant->candidate ? tenant_candidate_count(tenant->candidate)
+					  : (uint32_t)program->manifest->instances;
+	options.strict = tenant->candidate || tenant->machine.state == TENANT_REPLACING;
 	return fleet_new(&options, &tenant->next, error);
 }
 
@@ -109,8 +115,10 @@ static void fleet_joined(struct fleet *fleet, struct instance *instance, void *d
 {
 	struct tenant *tenant = data;
 	(void)fleet;
-	if (tenant->split)
+	if (tenant->split) {
 		split_join(tenant->split, instance);
+		tenant_weigh(tenant);
+	}
 	tenant_review_schedules(tenant);
 }
 
@@ -269,6 +277,8 @@ static void fleet_ended(struct fleet *fleet, const struct fleet_death *death, vo
 	struct tenant *tenant = data;
 	log_death(tenant, death);
 	split_leave(tenant->split, death->instance);
+	if (tenant->split)
+		tenant_weigh(tenant);
 	record_death(tenant, death);
 	if (death->outcome == FLEET_LEFT) {
 		if (death->empty)
@@ -360,6 +370,27 @@ struct instance *tenant_pick(const struct tenant *tenant, uint32_t turn)
 
 /* ---- a canary ---- */
 
+static void set_weights(const struct tenant *tenant, const struct fleet *fleet, uint32_t weight)
+{
+	for (size_t i = 0; fleet && i < fleet->member_count; i++)
+		if (fleet->members[i].role == FLEET_SERVING)
+			ingress_set_weight(tenant->supervisor->factory.ingress,
+				fleet->members[i].instance->id, weight);
+}
+
+void tenant_weigh(const struct tenant *tenant)
+{
+	const uint32_t before = fleet_serving(tenant->active), canary = fleet_serving(tenant->next);
+	uint32_t of_before = 1, of_canary = 1;
+	/* All of a fleet together have its share. */
+	if (tenant->split && tenant->candidate && before > 0 && canary > 0) {
+		of_before = (100 - tenant->candidate->canary_weight_percent) * canary;
+		of_canary = tenant->candidate->canary_weight_percent * before;
+	}
+	set_weights(tenant, tenant->active, of_before);
+	set_weights(tenant, tenant->next, of_canary);
+}
+
 int tenant_share(struct tenant *tenant, struct error *error)
 {
 	const struct deployment *candidate = tenant->candidate;
@@ -373,5 +404,7 @@ int tenant_share(struct tenant *tenant, struct error *error)
 		.canary = tenant->next,
 		.percent = candidate->canary_weight_percent,
 	};
-	return split_new(&options, &tenant->split, error);
+	int result = split_new(&options, &tenant->split, error);
+	tenant_weigh(tenant);
+	return result;
 }

@@ -12,6 +12,8 @@ struct program *tenant_target(const struct tenant *tenant);
 /* After each change of its state, program or instances. */
 void tenant_review_schedules(struct tenant *tenant);
 bool tenant_waits_for_empty(enum tenant_state state);
+/* In BACKOFF: the next try is at AT_MS of clock_ms. */
+void tenant_resume_backoff(struct tenant *tenant, uint64_t at_ms);
 
 /* ---- tenant_wait.c ---- */
 
@@ -21,6 +23,8 @@ void tenant_answer_all(struct tenant *tenant, int result, const char *message);
 
 /* ---- tenant_fleet.c ---- */
 
+/* What its fleets have in common. PROGRAM may be NULL: of one that drains. */
+struct fleet_options tenant_fleet_options(struct tenant *tenant, struct program *program);
 /* Starts tenant->next. */
 int tenant_start_fleet(struct tenant *tenant, struct error *error);
 /* FLEET, which is neither active nor next any more, drains on its own. */
@@ -36,6 +40,8 @@ int tenant_watch_listeners(struct tenant *tenant, struct error *error);
 void tenant_unwatch_listeners(struct tenant *tenant);
 /* Shares connections as the candidate's weight says, if it has one. */
 int tenant_share(struct tenant *tenant, struct error *error);
+/* The same for those that come through the shared ports; or, without a split, all alike. */
+void tenant_weigh(const struct tenant *tenant);
 
 /* ---- tenant_deploy.c ---- */
 
@@ -57,3 +63,14 @@ bool tenant_may_fall_back(const struct tenant *tenant);
 void tenant_fall_back(struct tenant *tenant, const char *why);
 void tenant_drop_fallback(struct tenant *tenant);
 const char *tenant_fallback_release(const struct tenant *tenant);
+/* What is kept to roll back to, for tenant_handover.c; everything stays the tenant's. */
+struct fallback_view {
+	const struct program *program; /* NULL: there is nothing */
+	const char *policy_text;       /* NULL: none */
+	bool policy_remove;
+	uint64_t until_us; /* CLOCK_MONOTONIC */
+};
+struct fallback_view tenant_view_fallback(const struct tenant *tenant);
+/* The same again. Takes PROGRAM; copies the rest. */
+int tenant_restore_fallback(
+	struct tenant *tenant, struct program *program, const struct fallback_view *view);

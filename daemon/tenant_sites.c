@@ -9,8 +9,18 @@
 int tenant_sites_check(
 	const struct tenant *tenant, const struct program *program, struct error *error)
 {
-	return ingress_check(tenant->supervisor->ingress, tenant->record.name,
-		&program->policy->net.ingress, error);
+	struct ingress *ingress = tenant->supervisor->ingress;
+	const struct policy_sites *sites = &program->policy->net.ingress;
+	int result = ingress_check(ingress, tenant->record.name, sites, error);
+	/* What it has already is not taken from it because a file is damaged now. */
+	if (result == 0 && program != tenant->program)
+		result = ingress_check_certificates(ingress, tenant->record.name, sites, error);
+	return result;
+}
+
+void tenant_sites_renew(struct tenant *tenant)
+{
+	ingress_renew_certificates(tenant->supervisor->ingress, tenant->record.name);
 }
 
 void tenant_sites_take(struct tenant *tenant)

@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "common/control.h"
 #include "common/escape.h"
+#include "daemon/reexec.h"
 #include "daemon/run.h"
 #include "daemon/supervisor.h"
 
@@ -372,6 +373,7 @@ const struct control_verb verbs[] = {
 	{"doctor", doctor_verb, 0, 0, true},
 	{"run", run_verb, 3, 4, false},
 	{"check", check_verb, 0, 0, true},
+	{"daemon-reexec", reexec_verb, 0, 0, false},
 	{"shutdown", shutdown_verb, 0, 0, true},
 };
 const size_t verbs_count = ARRAY_LENGTH(verbs);

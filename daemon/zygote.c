@@ -151,7 +151,7 @@ static const struct helper_kind kind = {
 	.forks = true,
 };
 
-#define ARGUMENTS_MAX 8
+#define ARGUMENTS_MAX 9
 
 static void make_arguments(const struct zygote_options *options, const char **arguments)
 {
@@ -161,7 +161,9 @@ static void make_arguments(const struct zygote_options *options, const char **ar
 		arguments[length++] = options->snapshot;
 		if (options->jitless)
 			arguments[length++] = "--jitless";
-		if (options->tier == TIER_CONTAINER) {
+		if (options->once)
+			arguments[length++] = "--once";
+		if (tier_is_bare(options->tier)) {
 			arguments[length++] = "--tier";
 			arguments[length++] = tier_name(options->tier);
 		}
@@ -549,4 +551,15 @@ bool zygote_owns(const struct zygote *zygote, pid_t pid)
 		if (processes[i] && processes[i]->helper.pid == pid)
 			return true;
 	return false;
+}
+
+size_t zygote_pids(const struct zygote *zygote, pid_t ret_pids[ZYGOTE_PROCESSES_MAX])
+{
+	const struct zygote_process *processes[ZYGOTE_PROCESSES_MAX] = {
+		zygote->current, zygote->next, zygote->retired};
+	size_t count = 0;
+	for (size_t i = 0; i < ARRAY_LENGTH(processes); i++)
+		if (processes[i] && processes[i]->helper.pid > 0)
+			ret_pids[count++] = processes[i]->helper.pid;
+	return count;
 }

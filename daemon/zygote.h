@@ -23,6 +23,7 @@ struct zygote_options {
 				 none */
 	const char *ca_file; /* of tenant-zygote: authorities that TLS trusts; NULL: the system's */
 	bool jitless;
+	bool once; /* for one worker: it leaves out what pays with the second */
 	enum tier tier;      /* of its workers; TIER_NONE: full */
 	uint32_t spawns_max; /* replaced after so many workers */
 	uint64_t age_max_ms; /* and with the first worker after this time */
@@ -74,3 +75,6 @@ int zygote_spawn(struct zygote *zygote, const struct zygote_request *request, st
 void zygote_forget(struct zygote *zygote, uint32_t instance);
 /* Whether PID is one of its processes (for whoever reaps unknown children). */
 bool zygote_owns(const struct zygote *zygote, pid_t pid);
+/* Its processes: at most ZYGOTE_PROCESSES_MAX. Returns how many. */
+#define ZYGOTE_PROCESSES_MAX 3
+size_t zygote_pids(const struct zygote *zygote, pid_t ret_pids[ZYGOTE_PROCESSES_MAX]);

@@ -73,12 +73,12 @@ int signature_key_read(
 {
 	cleanup_free char *text = NULL;
 	size_t length, size = SIGNATURE_KEY_SIZE;
+	/* A key may begin with a slash, too: it is one digit of 64. */
+	if (signature_base64(where, strlen(where), ret_key, SIGNATURE_KEY_SIZE) == 0)
+		return 0;
 	if (where[0] != '/')
-		return signature_base64(where, strlen(where), ret_key, SIGNATURE_KEY_SIZE) < 0
-			       ? error_set(error, EINVAL,
-					 "a public key is 32 bytes in base64, or the path of a "
-					 "file")
-			       : 0;
+		return error_set(
+			error, EINVAL, "a public key is 32 bytes in base64, or the path of a file");
 	int result = read_key_file(where, S_IWGRP | S_IWOTH,
 		"may be changed by others: it must be root's, and only root's to write", &text,
 		&length, error);

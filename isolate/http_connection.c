@@ -1,7 +1,10 @@
 #include "isolate/http_connection.h"
 
+#include "isolate/http2.h"
 #include "isolate/http_exchange.h"
 #include "isolate/http_sites.h"
+#include "isolate/http_tls.h"
+#include "isolate/server_tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,7 +33,7 @@ static bool body_pending(const struct http_connection *connection)
 	       (http_server.entered && http_server.current == connection);
 }
 
-static bool finished(const struct http_connection *connection)
+bool http_connection_finished(const struct http_connection *connection)
 {
 	return connection->parsing == HTTP_PARSING_DONE &&
 	       connection->answering == HTTP_ANSWER_DONE && !body_pending(connection);
@@ -38,8 +41,12 @@ static bool finished(const struct http_connection *connection)
 
 bool http_connection_idle(const struct http_connection *connection)
 {
-	bool between = finished(connection) || (connection->parsing == HTTP_PARSING_HEAD &&
-						       !http_parser_in_head(&connection->parser));
+	/* Whoever has begun a handshake is about to ask. */
+	if (connection->http2 ? http2_busy(connection) : http_tls_has_begun(connection))
+		return false;
+	bool between = http_connection_finished(connection) ||
+		       (connection->parsing == HTTP_PARSING_HEAD &&
+			       !http_parser_in_head(&connection->parser));
 	return between && !connection->closing && !connection->lingering && !connection->last &&
 	       !connection->writing && connection->out.length == 0 && connection->ahead.length == 0;
 }
@@ -57,8 +64,7 @@ bool http_connection_may_end(const struct http_connection *connection)
 	       waiting == 0;
 }
 
-/* What JavaScript left for later runs when it has returned, once for all calls. */
-static void tick(void)
+void http_connection_tick(void)
 {
 	if (!http_server.entered)
 		return;
@@ -91,6 +97,8 @@ static struct http_connection *new_connection(void)
 static void drop(struct http_connection *connection)
 {
 	uint32_t slot = connection->slot, generation = connection->generation;
+	http2_close(connection);
+	http_tls_drop(connection);
 	http_parser_clear(&connection->parser);
 	http_buffer_release(&connection->out);
 	http_buffer_release(&connection->sending);
@@ -122,10 +130,24 @@ static void on_closed(uv_handle_t *handle)
 	http_server_closed();
 }
 
+/* A client tells by it that nothing is missing. */
+static void say_goodbye(struct http_connection *connection)
+{
+	if (connection->http2) {
+		http2_end(connection);
+		http_tls_encrypt(connection);
+	}
+	http_tls_end(connection);
+}
+
 static void close_now(struct http_connection *connection)
 {
 	if (connection->closing)
 		return;
+	if (connection->http2)
+		http2_abort(connection, HTTP_ABORT_DISCONNECTED);
+	if (connection->tls && !connection->broken && !connection->writing)
+		say_goodbye(connection);
 	connection->closing = true;
 	connection->generation++;
 	if (connection->next)
@@ -147,6 +169,12 @@ void http_connection_cut(struct http_connection *connection, enum http_abort rea
 {
 	if (connection->closing)
 		return;
+	if (connection->stream_of) {
+		http2_stream_cut(connection, reason);
+		return;
+	}
+	if (connection->http2)
+		http2_abort(connection, reason);
 	if (connection->answering == HTTP_ANSWER_STREAMING)
 		connection->broken = true;
 	http_exchange_abort(connection, reason);
@@ -159,6 +187,8 @@ static void start_reading(struct http_connection *connection);
  * throw away the response (RFC 9112 section 9.6): shut our side and wait. */
 static void close_written(struct http_connection *connection)
 {
+	if (connection->tls)
+		http_tls_end(connection);
 	if (!connection->unread_input ||
 		uv_shutdown(&connection->shutdown, &connection->uv.stream, NULL) < 0) {
 		close_now(connection);
@@ -172,8 +202,6 @@ static void close_written(struct http_connection *connection)
 
 /* ---- writing ---- */
 
-static void flush(struct http_connection *connection);
-
 static void on_written(uv_write_t *request, int status)
 {
 	struct http_connection *connection = request->handle->data;
@@ -183,17 +211,17 @@ static void on_written(uv_write_t *request, int status)
 		return;
 	if (status < 0) {
 		http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
-		tick();
+		http_connection_tick();
 		return;
 	}
 	http_connection_mark(connection);
 }
 
 /* The socket's buffer is full: the loop writes the rest. */
-static void write_later(struct http_connection *connection, size_t written)
+static void write_later(struct http_connection *connection, struct http_buffer *out, size_t written)
 {
-	connection->sending = connection->out;
-	connection->out = (struct http_buffer){0};
+	connection->sending = *out;
+	*out = (struct http_buffer){0};
 	uv_buf_t rest = uv_buf_init(connection->sending.data + written,
 		(unsigned)(connection->sending.length - written));
 	if (uv_write(&connection->write, &connection->uv.stream, &rest, 1, on_written) < 0) {
@@ -205,23 +233,48 @@ static void write_later(struct http_connection *connection, size_t written)
 	connection->write_left = rest.len;
 }
 
-static void flush(struct http_connection *connection)
+/* What the socket takes: frames of streams, records of plain bytes. NULL when it cannot be
+ * made. */
+static struct http_buffer *make_output(struct http_connection *connection)
+{
+	if (connection->http2) {
+		http2_fill(connection);
+		if (connection->broken)
+			return NULL;
+	}
+	if (!connection->tls)
+		return &connection->out;
+	return http_tls_encrypt(connection) ? http_tls_out(connection) : NULL;
+}
+
+void http_connection_flush(struct http_connection *connection)
 {
 	if (connection->closing || connection->writing)
 		return;
-	if (connection->out.length) {
+	struct http_buffer *out = make_output(connection);
+	if (!out) {
+		http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
+		return;
+	}
+	if (out->length) {
 		/* uv_buf_t counts in size_t, but one system call takes 2 GiB at most. */
-		size_t length = connection->out.length;
-		uv_buf_t buffer = uv_buf_init(connection->out.data,
-			(unsigned)(length > 0x40000000 ? 0x40000000 : length));
+		size_t length = out->length;
+		uv_buf_t buffer = uv_buf_init(
+			out->data, (unsigned)(length > 0x40000000 ? 0x40000000 : length));
 		int written = uv_try_write(&connection->uv.stream, &buffer, 1);
 		if (written == (int)length) {
-			http_buffer_release(&connection->out);
+			http_buffer_release(out);
 		} else if (written >= 0 || written == UV_EAGAIN) {
-			write_later(connection, written > 0 ? (size_t)written : 0);
+			write_later(connection, out, written > 0 ? (size_t)written : 0);
 		} else {
 			http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
 		}
+	}
+	if (connection->http2 && !connection->closing && !connection->writing) {
+		if (http2_over(connection))
+			connection->last = connection->unread_input = true;
+		else if (http2_has_more(connection))
+			http_connection_mark(connection);
 	}
 	if (connection->last && !connection->writing && !connection->closing &&
 		!connection->lingering)
@@ -257,8 +310,7 @@ static void stop_reading(struct http_connection *connection)
 	uv_read_stop(&connection->uv.stream);
 }
 
-/* Nobody will read the body. */
-static bool body_is_waste(const struct http_connection *connection)
+bool http_connection_body_is_waste(const struct http_connection *connection)
 {
 	return connection->body_unwanted ||
 	       (connection->answering == HTTP_ANSWER_DONE && !body_pending(connection));
@@ -267,14 +319,19 @@ static bool body_is_waste(const struct http_connection *connection)
 /* Whether reading on would only fill memory. */
 static bool read_enough(const struct http_connection *connection)
 {
+	if (connection->http2)
+		return http2_stuffed(connection);
 	return connection->ahead.length >= HTTP_PIPELINE_BYTES ||
 	       (connection->parsing == HTTP_PARSING_BODY && !connection->body_whole &&
-		       connection->body.length >= HTTP_BODY_BUFFER && !body_is_waste(connection));
+		       connection->body.length >= HTTP_BODY_BUFFER &&
+		       !http_connection_body_is_waste(connection));
 }
 
 void http_connection_resume(struct http_connection *connection)
 {
-	if (!connection->reading && !read_enough(connection))
+	if (connection->stream_of)
+		http2_stream_resume(connection);
+	else if (!connection->reading && !read_enough(connection))
 		start_reading(connection);
 }
 
@@ -322,7 +379,7 @@ static unsigned on_body(struct http_parser *parser, const char *data, size_t len
 	connection->body_total += length;
 	if (http_server.body_bytes && connection->body_total > http_server.body_bytes)
 		return 413;
-	if (!body_is_waste(connection))
+	if (!http_connection_body_is_waste(connection))
 		return keep_body(connection, data, length);
 	connection->discarded += length;
 	return 0;
@@ -364,7 +421,7 @@ static void refuse(struct http_connection *connection, unsigned status, enum htt
 /* What the response left over: drains a little, so that the connection can go on. */
 static void finish_body(struct http_connection *connection)
 {
-	bool waste = body_is_waste(connection);
+	bool waste = http_connection_body_is_waste(connection);
 	uint64_t left = connection->parser.content_length > connection->body_total
 				? connection->parser.content_length - connection->body_total
 				: 0;
@@ -387,7 +444,7 @@ static void settle(struct http_connection *connection)
 	if (connection->closing || connection->lingering)
 		return;
 	if (connection->broken) {
-		flush(connection);
+		http_connection_flush(connection);
 		http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
 		return;
 	}
@@ -395,7 +452,7 @@ static void settle(struct http_connection *connection)
 		return;
 	if (connection->parsing == HTTP_PARSING_BODY)
 		finish_body(connection);
-	else if (!connection->keep_alive && finished(connection))
+	else if (!connection->keep_alive && http_connection_finished(connection))
 		connection->last = true;
 }
 
@@ -404,7 +461,7 @@ static bool keep_piece(struct http_connection *connection)
 {
 	const char *piece = connection->piece;
 	connection->piece = NULL;
-	return !piece || body_is_waste(connection) ||
+	return !piece || http_connection_body_is_waste(connection) ||
 	       http_buffer_append(&connection->body, piece, connection->piece_length);
 }
 
@@ -429,7 +486,7 @@ static void advance(struct http_connection *connection)
 /* A further message may begin. */
 static bool may_begin(const struct http_connection *connection)
 {
-	return finished(connection) && !connection->writing &&
+	return http_connection_finished(connection) && !connection->writing &&
 	       connection->out.length < HTTP_OUT_BUFFER;
 }
 
@@ -471,15 +528,15 @@ static void receive(struct http_connection *connection, const char *data, size_t
 {
 	http_server.current = connection;
 	consume(connection, data, length);
-	tick();
+	http_connection_tick();
 	while (connection->rest_length && !connection->closing && !connection->last) {
 		settle(connection);
 		if (connection->out.length >= HTTP_OUT_BUFFER)
-			flush(connection);
+			http_connection_flush(connection);
 		if (connection->closing || connection->last || !may_begin(connection))
 			break;
 		consume(connection, connection->rest, connection->rest_length);
-		tick();
+		http_connection_tick();
 	}
 	http_server.current = NULL;
 	if (connection->rest_length && !connection->closing && !connection->last) {
@@ -492,17 +549,37 @@ static void receive(struct http_connection *connection, const char *data, size_t
 	}
 	connection->rest_length = 0;
 	settle(connection);
-	flush(connection);
+	http_connection_flush(connection);
 	/* The program waits for room in the output that was just written. */
 	if (connection->drain_wanted && !connection->closing)
 		http_connection_mark(connection);
 }
 
-/* The peer has closed, or the connection broke. */
-static void on_end(struct http_connection *connection)
+void http_connection_ended(struct http_connection *connection)
 {
 	http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
-	tick();
+	http_connection_tick();
+}
+
+void http_connection_take(struct http_connection *connection, const char *data, size_t length)
+{
+	if (connection->http2) {
+		http2_receive(connection, data, length);
+		if (!connection->closing && read_enough(connection))
+			stop_reading(connection);
+		return;
+	}
+	bool waits = connection->ahead.length ||
+		     (connection->parsing == HTTP_PARSING_DONE && !may_begin(connection));
+	if (!waits) {
+		receive(connection, data, length);
+		return;
+	}
+	if (!http_buffer_append(&connection->ahead, data, length))
+		http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
+	else if (read_enough(connection))
+		stop_reading(connection);
+	http_connection_mark(connection);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
@@ -511,7 +588,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 	if (length == 0)
 		return;
 	if (length < 0) {
-		on_end(connection);
+		http_connection_ended(connection);
 		return;
 	}
 	connection->read_ms = now_ms();
@@ -521,17 +598,10 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 			close_now(connection);
 		return;
 	}
-	bool waits = connection->ahead.length ||
-		     (connection->parsing == HTTP_PARSING_DONE && !may_begin(connection));
-	if (!waits) {
-		receive(connection, buffer->base, (size_t)length);
-		return;
-	}
-	if (!http_buffer_append(&connection->ahead, buffer->base, (size_t)length))
-		http_connection_cut(connection, HTTP_ABORT_DISCONNECTED);
-	else if (read_enough(connection))
-		stop_reading(connection);
-	http_connection_mark(connection);
+	if (connection->tls)
+		http_tls_receive(connection, buffer->base, (size_t)length);
+	else
+		http_connection_take(connection, buffer->base, (size_t)length);
 }
 
 /* ---- before the loop waits ---- */
@@ -547,15 +617,20 @@ void http_connection_mark(struct http_connection *connection)
 
 static void run_dirty(struct http_connection *connection)
 {
+	if (connection->stream_of) {
+		http2_stream_run(connection);
+		http_connection_tick();
+		return;
+	}
 	settle(connection);
-	flush(connection);
+	http_connection_flush(connection);
 	if (connection->closing || connection->lingering)
 		return;
 	if (connection->drain_wanted && !connection->writing &&
 		connection->out.length < HTTP_OUT_BUFFER) {
 		connection->drain_wanted = false;
 		http_exchange_drained(connection);
-		tick();
+		http_connection_tick();
 	}
 	if (connection->ahead.length && !connection->last && may_begin(connection)) {
 		/* Taken out, because consuming may put a rest back. */
@@ -614,6 +689,9 @@ static void sweep_one(struct http_connection *connection, uint64_t now)
 	if (connection->lingering) {
 		if (now - connection->linger_ms > HTTP_LINGER_MS)
 			close_now(connection);
+	} else if (http_tls_in_handshake(connection)) {
+		if (now - connection->since_ms > HTTP_HEAD_MS)
+			close_now(connection);
 	} else if (writer_is_stuck(connection, now)) {
 		http_connection_cut(connection, HTTP_ABORT_READER);
 	} else if (under_way(connection) && http_server.request_ms &&
@@ -622,7 +700,8 @@ static void sweep_one(struct http_connection *connection, uint64_t now)
 	} else if (connection->parsing == HTTP_PARSING_BODY && connection->reading &&
 		   now - connection->read_ms > HTTP_BODY_MS) {
 		refuse(connection, 408, HTTP_ABORT_BODY_TIME);
-	} else if (connection->answering == HTTP_ANSWER_DONE && !finished(connection) &&
+	} else if (connection->answering == HTTP_ANSWER_DONE &&
+		   !http_connection_finished(connection) &&
 		   now - connection->since_ms > HTTP_BODY_MS) {
 		/* Answered; the program neither reads nor gives up the body. */
 		http_connection_cut(connection, HTTP_ABORT_BODY_TIME);
@@ -631,10 +710,13 @@ static void sweep_one(struct http_connection *connection, uint64_t now)
 			refuse(connection, 408, HTTP_ABORT_BODY_TIME);
 	} else if (http_connection_idle(connection) &&
 		   (now - connection->since_ms > http_server.idle_ms ||
-			   (http_server.draining && http_connection_may_end(connection)))) {
+			   (http_server.draining && !connection->http2 &&
+				   http_connection_may_end(connection)))) {
 		close_now(connection);
+	} else if (connection->http2) {
+		http2_sweep(connection, now);
 	}
-	flush(connection);
+	http_connection_flush(connection);
 }
 
 void http_connections_sweep(void)
@@ -645,7 +727,7 @@ void http_connections_sweep(void)
 		next = connection->next;
 		sweep_one(connection, now);
 	}
-	tick();
+	http_connection_tick();
 }
 
 /* ---- opening ---- */
@@ -655,6 +737,7 @@ static void begin(struct http_connection *connection)
 	connection->closing = false;
 	connection->since_ms = now_ms();
 	http_parser_init(&connection->parser, &parser_callbacks);
+	connection->parser.secure = connection->tls != NULL;
 	connection->next = http_server.connections;
 	connection->previous = NULL;
 	if (connection->next)
@@ -667,6 +750,33 @@ static void begin(struct http_connection *connection)
 		http_connection_mark(connection);
 }
 
+struct http_connection *http_connection_new_stream(const struct http_connection *parent)
+{
+	struct http_connection *stream =
+		http_server.streams < HTTP2_STREAMS_ALL ? new_connection() : NULL;
+	if (!stream)
+		return NULL;
+	stream->closing = false;
+	stream->keep_alive = true;
+	stream->listener = parent->listener;
+	stream->since_ms = now_ms();
+	http_parser_init(&stream->parser, &parser_callbacks);
+	stream->parser.secure = parent->parser.secure;
+	http_server.streams++;
+	return stream;
+}
+
+void http_connection_drop_stream(struct http_connection *stream)
+{
+	stream->closing = stream->closed = true;
+	stream->generation++;
+	stream->stream_of = NULL;
+	http_server.streams--;
+	if (!stream->dirty)
+		drop(stream);
+	http_server_closed();
+}
+
 static void on_unused(uv_handle_t *handle)
 {
 	drop(handle->data);
@@ -675,10 +785,16 @@ static void on_unused(uv_handle_t *handle)
 int http_connection_open(int fd, bool is_tcp, int listener, unsigned flags)
 {
 	int result;
-	struct http_connection *connection = flags & HANDOVER_TLS ? NULL : new_connection();
+	const bool tls = flags & HANDOVER_TLS;
+	struct http_connection *connection = tls && !server_tls_ready() ? NULL : new_connection();
 	if (!connection) {
 		close(fd);
-		return flags & HANDOVER_TLS ? -EPROTONOSUPPORT : -ENOMEM;
+		return tls && !server_tls_ready() ? -EPROTONOSUPPORT : -ENOMEM;
+	}
+	if (tls && !http_tls_begin(connection)) {
+		close(fd);
+		drop(connection);
+		return -ENOMEM;
 	}
 	connection->is_tcp = is_tcp;
 	connection->listener = listener < 0 ? HTTP_NO_LISTENER : (uint8_t)listener;

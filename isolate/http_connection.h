@@ -8,6 +8,9 @@
  * JavaScript knows an exchange by the connection's slot and a generation that changes
  * with every exchange: what it does with an old pair has no effect.
  *
+ * A stream of HTTP/2 (isolate/http2.h) is one of these, too, without a socket: its exchange
+ * is like any other's, what carries it is not.
+ *
  * Output is collected and written once: at the end of the read callback that caused
  * it, else right before the loop waits. */
 #pragma once
@@ -39,6 +42,9 @@ enum http_abort {
 
 #define HTTP_NO_LISTENER UINT8_MAX /* it came by another way: tenantd-ingress */
 
+struct http2;
+struct http_tls;
+
 struct http_connection {
 	union {
 		uv_handle_t handle;
@@ -51,6 +57,13 @@ struct http_connection {
 	struct http_connection *next, *previous; /* of all */
 	struct http_connection *next_dirty;
 	struct http_parser parser;
+
+	struct http_tls *tls;    /* what is read and written is TLS's; NULL: plain */
+	struct http2 *http2;     /* it has streams, and no exchange of its own */
+	struct http2 *stream_of; /* it is a stream of these; NULL: a connection */
+	int32_t stream;          /* its number */
+	uint32_t unconsumed;     /* of its body, that the client may not replace by more */
+	size_t out_sent;         /* of out, that frames were made of */
 
 	struct http_buffer out;     /* to be written */
 	struct http_buffer sending; /* given to uv_write */
@@ -96,6 +109,9 @@ struct http_connection {
 	bool body_unwanted; /* it has cancelled the body */
 	bool body_ended;    /* it has seen the end of the body */
 	bool drain_wanted;  /* it waits for the hook onDrain */
+	bool deferred;      /* stream: waits for more of the response */
+	bool end_sent;      /* stream: all of the response is on its way */
+	bool stream_over;   /* stream: the session has forgotten it */
 };
 
 struct http_server {
@@ -107,6 +123,7 @@ struct http_server {
 	struct http_connection *pool[HTTP_CONNECTIONS_MAX]; /* closed ones, with their slot */
 	uint32_t pooled, made;
 	uint32_t open, limit;
+	uint32_t streams;    /* of all connections */
 	uint32_t active;     /* exchanges that JavaScript works on */
 	uint32_t tasks;      /* what else it works on: scheduled runs */
 	uint32_t concurrent; /* most of them; 0: no limit */
@@ -123,7 +140,8 @@ extern struct http_server http_server;
 
 /* Serves FD, a connected stream socket, which becomes the connection's in any case.
  * LISTENER: the index of the one that the client connected to, or -1. FLAGS: bits of enum
- * handover_flag. Returns 0 or a negative errno. */
+ * handover_flag. Returns 0 or a negative errno: -EPROTONOSUPPORT for TLS without a
+ * certificate. */
 int http_connection_open(int fd, bool is_tcp, int listener, unsigned flags);
 
 /* The exchange that JavaScript calls SLOT and GENERATION, or NULL when it is over. */
@@ -141,6 +159,26 @@ bool http_connection_idle(const struct http_connection *connection);
 bool http_connection_may_end(const struct http_connection *connection);
 /* Closes now. If a program works on the exchange it is told REASON. */
 void http_connection_cut(struct http_connection *connection, enum http_abort reason);
+
+/* ---- for what carries bytes and exchanges: isolate/http_tls.c, isolate/http2.c ---- */
+
+/* Plain bytes of it have arrived. */
+void http_connection_take(struct http_connection *connection, const char *data, size_t length);
+/* Writes what is queued. */
+void http_connection_flush(struct http_connection *connection);
+/* The peer has ended. */
+void http_connection_ended(struct http_connection *connection);
+/* What JavaScript left for later runs when it has returned, once for all calls. */
+void http_connection_tick(void);
+
+/* A stream of PARENT; NULL when there are too many, or no memory. The end of one: nobody knows
+ * it any more. */
+struct http_connection *http_connection_new_stream(const struct http_connection *parent);
+void http_connection_drop_stream(struct http_connection *stream);
+/* Its exchange is over on both sides. */
+bool http_connection_finished(const struct http_connection *connection);
+/* Nobody will read the body. */
+bool http_connection_body_is_waste(const struct http_connection *connection);
 
 void http_connections_run_dirty(void);
 void http_connections_sweep(void);

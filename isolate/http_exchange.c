@@ -5,6 +5,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "isolate/http2.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,9 +75,12 @@ static void choose_end(struct http_connection *connection, struct http_answer *a
 	 */
 	if (http_server.draining || http_server.full)
 		connection->keep_alive = false;
+	if (connection->stream_of && !connection->keep_alive)
+		http2_stream_last(connection);
 	if (answer->status == 204 || answer->status == 304)
 		answer->framing = HTTP_FRAMING_NONE;
-	else if (answer->framing == HTTP_FRAMING_CHUNKED && connection->parser.http10)
+	else if (answer->framing == HTTP_FRAMING_CHUNKED &&
+		 (connection->parser.http10 || connection->stream_of))
 		answer->framing = HTTP_FRAMING_CLOSE;
 	/* HTTP/1.0 without a length, and a body that nobody will wait for. */
 	if ((answer->framing == HTTP_FRAMING_CLOSE && !connection->head_request) ||
@@ -85,6 +89,22 @@ static void choose_end(struct http_connection *connection, struct http_answer *a
 	connection->framing = (uint8_t)answer->framing;
 	answer->keep_alive = connection->keep_alive;
 	answer->http10 = connection->parser.http10;
+}
+
+/* The same as a frame's. */
+static bool queue_stream_head(struct http_connection *stream, const struct http_answer *answer,
+	engine_value *fields, size_t length)
+{
+	char small[2048];
+	char *text = fields && length > sizeof small ? malloc(length) : small;
+	if (!text)
+		return false;
+	if (fields)
+		engine_string_write_latin1(runtime.engine, fields, text, length);
+	const bool queued = http2_stream_head(stream, answer, fields ? text : text_field, length);
+	if (text != small)
+		free(text);
+	return queued;
 }
 
 /* Queues the head. FIELDS: a string of "name: value\r\n" that the library has checked,
@@ -96,6 +116,11 @@ static bool queue_head(struct http_connection *connection, struct http_answer *a
 	struct engine *engine = runtime.engine;
 	bool own_fields = fields && engine_typeof(fields) == ENGINE_STRING;
 	size_t fields_length = own_fields ? engine_string_length(fields) : sizeof text_field - 1;
+	if (connection->stream_of) {
+		choose_end(connection, answer);
+		return queue_stream_head(
+			connection, answer, own_fields ? fields : NULL, fields_length);
+	}
 	if (reason && engine_typeof(reason) == ENGINE_STRING) {
 		size_t length = engine_string_length(reason);
 		answer->reason_length = length < sizeof phrase ? length : sizeof phrase;
@@ -223,8 +248,35 @@ static bool body_is_in_the_way(const struct http_connection *connection)
 		       parser->content_length - connection->body_total > HTTP_DISCARD_BYTES);
 }
 
+/* Its body is the status in words, as with HTTP/1.1. */
+static bool refuse_stream(struct http_connection *stream, unsigned status, const char *fields)
+{
+	char head[512];
+	const char *reason = http_reason(status);
+	struct http_answer answer = {
+		.status = status,
+		.framing = HTTP_FRAMING_LENGTH,
+		.length = strlen(reason) + 1,
+	};
+	const int length =
+		snprintf(head, sizeof head, "%s%s", status == 204 ? "" : text_field, fields);
+	choose_end(stream, &answer);
+	if (!http2_stream_head(stream, &answer, head, (size_t)length))
+		return false;
+	if (stream->head_request || answer.framing == HTTP_FRAMING_NONE)
+		return true;
+	return http_buffer_append(&stream->out, reason, strlen(reason)) &&
+	       http_buffer_append(&stream->out, "\n", 1);
+}
+
 void http_exchange_refuse(struct http_connection *connection, unsigned status, const char *fields)
 {
+	if (connection->stream_of) {
+		if (!refuse_stream(connection, status, fields))
+			out_of_memory(connection);
+		done(connection);
+		return;
+	}
 	if (http_server.draining || http_server.full || body_is_in_the_way(connection))
 		connection->keep_alive = false;
 	if (!http_answer_plain(&connection->out, status, fields, connection->keep_alive,
@@ -333,7 +385,9 @@ static void begin_body(struct http_connection *connection, bool whole)
 	connection->body_whole = whole;
 	if (connection->continue_due && connection->answering == HTTP_ANSWER_WAITING) {
 		connection->continue_due = false;
-		if (!http_buffer_append(&connection->out, go_on, sizeof go_on - 1))
+		if (connection->stream_of
+				? !http2_stream_continue(connection)
+				: !http_buffer_append(&connection->out, go_on, sizeof go_on - 1))
 			out_of_memory(connection);
 		http_connection_mark(connection);
 	}

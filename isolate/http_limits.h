@@ -13,9 +13,14 @@
  *   request longer than request_ms   503 if no response has begun, else the connection
  *                                    is cut. The whole request counts, the streaming
  *                                    of its response included.
+ *   for a site of another tenant     421, close; only on connections of shared ports
  *   more than `concurrent` requests  503 with Retry-After, without entering JavaScript
  *   keep-alive without a request     closed silently
  *   reader too slow                  the connection is cut
+ *   HTTP/2: more streams at a time    REFUSED_STREAM
+ *   HTTP/2: many resets, pings, settings, empty frames, continuations
+ *                                     GOAWAY, close
+ *   TLS handshake too slow            closed silently
  *   too many connections             the longest idle one is closed; if none is idle, answers
  *                                    carry `Connection: close`, and new ones wait in the
  *                                    kernel's queue */
@@ -34,6 +39,22 @@
 
 #define HTTP_CONNECTIONS_MAX 4096 /* for each worker; fewer when its `files` is small */
 #define HTTP_FILES_RESERVED 64    /* descriptors of `files` that are not connections */
+
+/* TLS: of a client before the handshake is complete. It has HTTP_HEAD_MS for that. */
+#define HTTP_TLS_BYTES (128 * 1024)
+
+/* HTTP/2. Rates are for each second; a connection that passes one is ended with GOAWAY. */
+#define HTTP2_STREAMS_MAX 100           /* of a connection; fewer when `concurrent` is */
+#define HTTP2_STREAMS_ALL 2048          /* of a worker: REFUSED_STREAM */
+#define HTTP2_WINDOW_BYTES (256 * 1024) /* request body sent ahead of the program: of a stream */
+#define HTTP2_CONNECTION_BYTES (1024 * 1024) /* and of all of a connection */
+#define HTTP2_CONTINUATIONS_MAX 8            /* frames that go on with one head */
+#define HTTP2_RESETS_MAX 200                 /* streams that a client resets, at once */
+#define HTTP2_RESETS_RATE 33
+#define HTTP2_NOISE_MAX 1000 /* frames that bring nothing (PING, SETTINGS, empty DATA), at once */
+#define HTTP2_NOISE_RATE 50
+#define HTTP2_ACKS_MAX 200                   /* answers to those that it does not read */
+#define HTTP2_ANSWER_HEAD_BYTES (256 * 1024) /* of a response: the program's own */
 
 #define HTTP_HEAD_MS 10000  /* from the first byte of a head to its end */
 #define HTTP_BODY_MS 30000  /* without a byte of the body */

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In front of the target there is room for "http://" and the host, which come last. */
+/* In front of the target there is room for "https://" and the host, which come last. */
 enum {
-	SCHEME = sizeof "http://" - 1,
-	ROOM = SCHEME + HTTP_HOST_BYTES,
+	SCHEME_MOST = sizeof "https://" - 1,
+	ROOM = SCHEME_MOST + HTTP_HOST_BYTES,
 	/* Each field takes two bytes more than its name and value. */
 	STORE_BYTES = ROOM + HTTP_TARGET_BYTES + HTTP_HEAD_BYTES + 2 * HTTP_FIELDS + 8,
 	/* A URL that is percent-encoded on the way grows to three times at most. */
@@ -118,7 +118,8 @@ static bool plain_host(const char *host, size_t length)
 	if (colon) {
 		size_t port = length - name - 1;
 		if (!plain_number(colon + 1, port, 65535) ||
-			(port == 2 && !memcmp(colon, ":80", 3)))
+			(port == 2 && !memcmp(colon, ":80", 3)) ||
+			(port == 3 && !memcmp(colon, ":443", 4)))
 			return false;
 	}
 	return plain_name(host, name) || plain_ipv4(host, name);
@@ -175,9 +176,8 @@ static char *reserve(struct http_parser *parser, size_t length)
 	return place;
 }
 
-static int on_message_begin(llhttp_t *llhttp)
+static void begin_head(struct http_parser *parser)
 {
-	struct http_parser *parser = parser_of(llhttp);
 	parser->length = ROOM;
 	parser->target_length = 0;
 	parser->name = parser->value = parser->host = 0;
@@ -188,6 +188,12 @@ static int on_message_begin(llhttp_t *llhttp)
 	parser->in_body = false;
 	parser->expect_continue = parser->server_wide = parser->has_length = false;
 	parser->chunked_seen = parser->other_coding = false;
+	parser->authority_length = parser->cookie_end = 0;
+}
+
+static int on_message_begin(llhttp_t *llhttp)
+{
+	begin_head(parser_of(llhttp));
 	return 0;
 }
 
@@ -302,14 +308,22 @@ static int on_value_complete(llhttp_t *llhttp)
 
 /* ---- the whole head ---- */
 
+static const char *scheme_of(const struct http_parser *parser, size_t *ret_length)
+{
+	*ret_length = parser->secure ? SCHEME_MOST : SCHEME_MOST - 1;
+	return parser->secure ? "https://" : "http://";
+}
+
 /* Absolute-form (RFC 9112 section 3.2.2): the authority must be the Host's; what
  * remains is the path. */
 static bool split_absolute(struct http_parser *parser, const char **target, size_t *length)
 {
-	if (*length <= SCHEME || !equals_ignoring_case(*target, "http://", SCHEME))
+	size_t scheme;
+	const char *own = scheme_of(parser, &scheme);
+	if (*length <= scheme || !equals_ignoring_case(*target, own, scheme))
 		return false;
-	const char *authority = *target + SCHEME;
-	size_t rest = *length - SCHEME, end = 0;
+	const char *authority = *target + scheme;
+	size_t rest = *length - scheme, end = 0;
 	while (end < rest && authority[end] != '/' && authority[end] != '?')
 		end++;
 	if (end == 0 || end > HTTP_HOST_BYTES)
@@ -389,20 +403,22 @@ static int make_url(struct http_parser *parser)
 	bool host_is_plain;
 	if (!check_host(host, host_length, &host_is_plain))
 		return fail(parser, 400);
+	size_t scheme_length;
+	const char *scheme = scheme_of(parser, &scheme_length);
 	if (plain && host_is_plain) {
-		char *start = text + ROOM - SCHEME - host_length;
-		memcpy(start, "http://", SCHEME);
-		memcpy(start + SCHEME, host, host_length);
+		char *start = text + ROOM - scheme_length - host_length;
+		memcpy(start, scheme, scheme_length);
+		memcpy(start + scheme_length, host, host_length);
 		parser->head = start;
-		parser->url_length = (uint32_t)(SCHEME + host_length + length);
+		parser->url_length = (uint32_t)(scheme_length + host_length + length);
 		parser->head_length = (uint32_t)(text + parser->length - start);
 		return 0;
 	}
-	static char url[SCHEME + HTTP_HOST_BYTES + HTTP_TARGET_BYTES];
-	memcpy(url, "http://", SCHEME);
-	memcpy(url + SCHEME, host, host_length);
-	memcpy(url + SCHEME + host_length, target, length);
-	return join_parsed(parser, url, SCHEME + host_length + length);
+	static char url[SCHEME_MOST + HTTP_HOST_BYTES + HTTP_TARGET_BYTES];
+	memcpy(url, scheme, scheme_length);
+	memcpy(url + scheme_length, host, host_length);
+	memcpy(url + scheme_length + host_length, target, length);
+	return join_parsed(parser, url, scheme_length + host_length + length);
 }
 
 static int check_head(struct http_parser *parser, const llhttp_t *llhttp)
@@ -520,7 +536,7 @@ static bool keep_head(struct http_parser *parser, size_t length)
 		parser->status = 503;
 		return false;
 	}
-	memcpy(parser->store + ROOM, scratch + ROOM, parser->length - ROOM);
+	memcpy(parser->store, scratch, parser->length);
 	return true;
 }
 
@@ -558,4 +574,173 @@ enum http_progress http_parser_feed(
 		}
 	}
 	return HTTP_MORE;
+}
+
+/* ---- HTTP/2 ---- */
+
+void http_parser_head_begin(struct http_parser *parser)
+{
+	parser->status = 0;
+	begin_head(parser);
+	parser->method = UINT8_MAX;
+	parser->content_length = 0;
+	parser->http10 = parser->has_body = false;
+	parser->keep_alive = true;
+}
+
+static bool is(const char *name, size_t length, const char *wanted)
+{
+	return length == strlen(wanted) && memcmp(name, wanted, length) == 0;
+}
+
+/* Methods that llhttp knows; HTTP/2 has no other rule for them. */
+static uint8_t method_of(const char *name, size_t length)
+{
+	for (int i = 0; i <= HTTP_QUERY; i++)
+		if (is(name, length, llhttp_method_name((llhttp_method_t)i)))
+			return (uint8_t)i;
+	return UINT8_MAX;
+}
+
+static int take_pseudo(struct http_parser *parser, const char *name, size_t name_length,
+	const char *value, size_t length)
+{
+	if (is(name, name_length, ":path"))
+		return on_url(&parser->llhttp, value, length);
+	if (is(name, name_length, ":method")) {
+		parser->method = method_of(value, length);
+		return parser->method == UINT8_MAX ? fail(parser, 501) : 0;
+	}
+	if (is(name, name_length, ":scheme"))
+		return is(value, length, parser->secure ? "https" : "http") ? 0 : fail(parser, 400);
+	if (!is(name, name_length, ":authority") || length == 0 || length > HTTP_HOST_BYTES)
+		return fail(parser, 400);
+	memcpy(base(parser), value, length);
+	parser->authority_length = (uint32_t)length;
+	return 0;
+}
+
+static int add_field(struct http_parser *parser, const char *name, size_t name_length,
+	const char *value, size_t length)
+{
+	llhttp_t *llhttp = &parser->llhttp;
+	return on_field(llhttp, name, name_length) || on_value(llhttp, value, length) ||
+	       on_value_complete(llhttp);
+}
+
+/* A client may cut its cookies into several fields, of which a program gets one (RFC 9113
+ * section 8.2.3): the rest is put behind what is there. */
+static int add_crumb(struct http_parser *parser, const char *value, size_t length)
+{
+	const uint32_t at = parser->cookie_end, tail = parser->length - at;
+	if (++parser->fields > HTTP_FIELDS || !reserve(parser, length + 2))
+		return fail(parser, 431);
+	char *place = base(parser) + at;
+	memmove(place + length + 2, place, tail);
+	memcpy(place, "; ", 2);
+	memcpy(place + 2, value, length);
+	parser->cookie_end += (uint32_t)length + 2;
+	if (parser->host > at)
+		parser->host += (uint32_t)length + 2;
+	return 0;
+}
+
+static int take_length(struct http_parser *parser, const char *value, size_t length)
+{
+	uint64_t number = 0;
+	for (size_t i = 0; i < length; i++) {
+		if (!digit(value[i]) || number > (UINT64_MAX - 9) / 10)
+			return fail(parser, 400);
+		number = number * 10 + (uint64_t)(value[i] - '0');
+	}
+	if (length == 0 || parser->has_length)
+		return fail(parser, 400);
+	parser->has_length = true;
+	parser->content_length = number;
+	return 0;
+}
+
+/* The pseudo-header fields are over: the authority becomes the host. */
+static int end_pseudo(struct http_parser *parser)
+{
+	if (parser->host || parser->authority_length == 0)
+		return 0;
+	return add_field(parser, "host", 4, base(parser), parser->authority_length);
+}
+
+static int take_field(struct http_parser *parser, const char *name, size_t name_length,
+	const char *value, size_t length)
+{
+	if (end_pseudo(parser))
+		return HPE_USER;
+	/* Beside :authority it may say the same, no more (RFC 9113 section 8.3.1). */
+	if (parser->host && is(name, name_length, "host"))
+		return length == parser->host_length && equals_ignoring_case(value,
+								base(parser) + parser->host, length)
+			       ? 0
+			       : fail(parser, 400);
+	if (is(name, name_length, "cookie") && parser->cookie_end)
+		return add_crumb(parser, value, length);
+	if (is(name, name_length, "content-length") && take_length(parser, value, length))
+		return HPE_USER;
+	if (add_field(parser, name, name_length, value, length))
+		return HPE_USER;
+	if (is(name, name_length, "cookie"))
+		parser->cookie_end = parser->length;
+	return 0;
+}
+
+bool http_parser_head_field(struct http_parser *parser, const char *name, size_t name_length,
+	const char *value, size_t value_length)
+{
+	/* One that is refused is still decoded to its end, since the compression's state is of
+	 * the connection; but not for ever. */
+	parser->head_bytes += (uint32_t)(name_length + value_length + 32);
+	if (parser->head_bytes > 4 * (HTTP_HEAD_BYTES + HTTP_TARGET_BYTES))
+		return false;
+	if (parser->status)
+		return true;
+	if (name_length > 0 && name[0] == ':')
+		take_pseudo(parser, name, name_length, value, value_length);
+	else
+		take_field(parser, name, name_length, value, value_length);
+	return true;
+}
+
+bool http_parser_head_keep(struct http_parser *parser)
+{
+	if (parser->store || parser->status)
+		return true;
+	parser->store = malloc(STORE_BYTES);
+	if (!parser->store)
+		return false;
+	memcpy(parser->store, scratch, parser->length);
+	return true;
+}
+
+unsigned http_parser_head_end(struct http_parser *parser, bool body)
+{
+	parser->in_head = false;
+	parser->has_body = body;
+	if (!parser->status && end_pseudo(parser) == 0) {
+		const char *target = base(parser) + ROOM;
+		char *end = reserve(parser, 1);
+		const bool valid = parser->target_length > 0 && parser->host &&
+				   (target[0] == '/' || is(target, parser->target_length, "*"));
+		if (!end)
+			fail(parser, 431);
+		else if (parser->method == HTTP_CONNECT || parser->method == HTTP_TRACE)
+			fail(parser, 501);
+		else if (!valid || parser->method == UINT8_MAX || parser->other_coding)
+			fail(parser, 400);
+		else {
+			*end = '\n';
+			make_url(parser);
+		}
+	}
+	if (!body)
+		parser->expect_continue = false;
+	if (!parser->status)
+		parser->status = parser->callbacks->head(parser);
+	return parser->status;
 }

@@ -5,7 +5,8 @@
  *
  *     http://host/path?query \n name \r value \n name \r value \n
  *
- * (without the spaces). Names are lower-case, values trimmed; neither can hold \r or
+ * (without the spaces; https:// where it came by TLS). Names are lower-case, values trimmed;
+ * neither can hold \r or
  * \n, so `\nNAME\r` finds a field. The URL is normalised as the URL standard does.
  *
  * What two parsers might read differently (RFC 9112 section 11.2: both lengths, two
@@ -48,6 +49,7 @@ struct http_parser {
 	bool has_length; /* Content-Length is there */
 	bool expect_continue;
 	bool server_wide; /* OPTIONS * */
+	bool secure;      /* set by the caller, after http_parser_init: the URL is https: */
 	uint64_t content_length;
 
 	/* Inside. */
@@ -58,6 +60,8 @@ struct http_parser {
 	uint32_t host, host_length; /* host 0: none yet */
 	uint32_t head_bytes;        /* consumed without completing it */
 	uint32_t trailer_bytes;
+	uint32_t authority_length; /* HTTP/2: :authority, at the begin of the scratch or store */
+	uint32_t cookie_end;       /* HTTP/2: of the cookie field; 0 while there is none */
 	uint64_t body_bytes, framing_bytes;
 	uint16_t fields;
 	bool in_head, in_body, chunked_seen, other_coding;
@@ -76,6 +80,21 @@ void http_parser_clear(struct http_parser *parser); /* frees what it holds */
  * next message. */
 enum http_progress http_parser_feed(
 	struct http_parser *parser, const char *data, size_t length, size_t *ret_used);
+
+/* ---- heads whose fields come one by one: HTTP/2 ---- */
+
+/* Of RFC 9113 section 8 the caller has checked: names and values are made of characters that
+ * may be there; pseudo-header fields come first, each once, without unknown ones; no field is
+ * about the connection. The head has the same form, with :authority as host. */
+void http_parser_head_begin(struct http_parser *parser);
+/* Errors are told by http_parser_head_end. Returns false when more fields make no sense. */
+bool http_parser_head_field(struct http_parser *parser, const char *name, size_t name_length,
+	const char *value, size_t value_length);
+/* The head goes on later, and another one may be built in between. */
+bool http_parser_head_keep(struct http_parser *parser);
+/* BODY: one follows. The head callback is called if it is valid. Returns 0, or the status to
+ * refuse the request with. */
+unsigned http_parser_head_end(struct http_parser *parser, bool body);
 
 /* Bytes of a message have arrived and its head is not complete. */
 static inline bool http_parser_in_head(const struct http_parser *parser)

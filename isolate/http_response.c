@@ -213,6 +213,15 @@ void http_date_refresh(void)
 	date_length = length > 0 && (size_t)length < sizeof date ? (size_t)length : 0;
 }
 
+const char *http_date(size_t *ret_length)
+{
+	const size_t name = sizeof "date: " - 1;
+	if (date_length == 0)
+		http_date_refresh();
+	*ret_length = date_length > name + 2 ? date_length - name - 2 : 0;
+	return date + name;
+}
+
 static char *put(char *target, const char *text, size_t length)
 {
 	memcpy(target, text, length);

@@ -56,6 +56,9 @@ const char *http_reason(unsigned status);
 /* The Date field is written from a text that is made once a second. */
 void http_date_refresh(void);
 
+/* Its value. */
+const char *http_date(size_t *ret_length);
+
 /* A whole response without JavaScript, with a body of one line; EXTRA_FIELDS may be
  * "". HEAD: without the body. */
 bool http_answer_plain(struct http_buffer *buffer, unsigned status, const char *extra_fields,

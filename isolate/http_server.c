@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "isolate/handover.h"
+#include "isolate/http2.h"
 #include "isolate/http_exchange.h"
 #include "isolate/native_net.h"
 #include "isolate/natives.h"
@@ -291,7 +292,9 @@ void http_server_drain(uint64_t cut_ms, void (*done)(void))
 	for (struct http_connection *next, *connection = http_server.connections; connection;
 		connection = next) {
 		next = connection->next;
-		if (http_connection_may_end(connection))
+		if (connection->http2)
+			http2_shut(connection);
+		else if (http_connection_may_end(connection))
 			http_connection_cut(connection, HTTP_ABORT_DRAINED);
 	}
 	start_sweep(); /* from now on it looks more often */

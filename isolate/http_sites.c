@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define SCHEME (sizeof "http://" - 1)
-
 /* The sites and, behind them, the message that their strings are in. NULL: none came. */
 static struct site_list {
 	size_t count;
@@ -19,9 +17,11 @@ bool http_sites_allow(const char *url, size_t length)
 	char host[SITE_HOST_MAX + 1], path[SITE_PATH_KEPT];
 	if (list == NULL)
 		return true;
-	const char *authority = url + SCHEME, *end = url + length;
+	const size_t scheme =
+		length > 4 && url[4] == 's' ? sizeof "https://" - 1 : sizeof "http://" - 1;
+	const char *authority = url + scheme, *end = url + length;
 	const char *slash =
-		length > SCHEME ? memchr(authority, '/', (size_t)(end - authority)) : NULL;
+		length > scheme ? memchr(authority, '/', (size_t)(end - authority)) : NULL;
 	if (slash == NULL || site_host(authority, (size_t)(slash - authority), host) < 0 ||
 		site_path(slash, (size_t)(end - slash), path) < 0)
 		return false;

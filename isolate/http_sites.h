@@ -8,6 +8,7 @@
 /* Listens for the supervisor's SITES. Call when the channel is there. */
 void http_sites_start(void);
 
-/* May a request for this URL ("http://host:port/path?query", normalised) be answered here?
+/* May a request for this URL ("http://host:port/path?query", or
+ * https:, normalised) be answered here?
  * Yes as long as there were no SITES. */
 bool http_sites_allow(const char *url, size_t length);

@@ -467,7 +467,7 @@ static int drop_file_scope(const char *scope, const char *reference, bool read, 
 {
 	/* There the supervisor has no mounts to take away, and Landlock, which the process could
 	 * make stricter itself, binds one thread at a time. */
-	if (runtime.start->tier == TIER_CONTAINER)
+	if (tier_is_bare(runtime.start->tier))
 		return -ENOSYS;
 	/* What was granted can be taken back, not a part of it, as in Node. */
 	if (*reference && !is_grant(reference))

@@ -27,32 +27,10 @@ struct tls_session *tls_session_of(const SSL *ssl)
 static void destroy(void *state)
 {
 	struct tls_session *session = state;
-	SSL_free(session->ssl); /* and its BIOs */
+	tls_pipe_close(&session->pipe);
 	SSL_SESSION_free(session->ticket);
 	free(session->alpn);
 	free(session);
-}
-
-static bool open_session(struct tls_session *session, SSL_CTX *ctx)
-{
-	session->ssl = SSL_new(ctx);
-	session->in = BIO_new(BIO_s_mem());
-	session->out = BIO_new(BIO_s_mem());
-	if (!session->ssl || !session->in || !session->out) {
-		BIO_free(session->in);
-		BIO_free(session->out);
-		return false;
-	}
-	SSL_set_app_data(session->ssl, session);
-	/* An empty buffer means "later", until feedEnd says otherwise. */
-	BIO_set_mem_eof_return(session->in, -1);
-	BIO_set_mem_eof_return(session->out, -1);
-	SSL_set_bio(session->ssl, session->in, session->out);
-	if (session->server)
-		SSL_set_accept_state(session->ssl);
-	else
-		SSL_set_connect_state(session->ssl);
-	return true;
 }
 
 /* new TlsSession(context, whether a server) */
@@ -68,10 +46,11 @@ static engine_value *construct(struct engine *engine, struct engine_call *call)
 		return engine_throw(engine, "RangeError", NULL, "out of memory");
 	session->server = engine_argument_bool(call, 1);
 	ERR_clear_error();
-	if (!open_session(session, context->ctx)) {
+	if (!tls_pipe_open(&session->pipe, context->ctx, session->server)) {
 		destroy(session);
 		return tls_throw(engine, "cannot make a TLS session");
 	}
+	SSL_set_app_data(session->pipe.ssl, session);
 	engine_set_state(engine_call_this(engine, call), session);
 	return NULL;
 }
@@ -85,7 +64,7 @@ static engine_value *set_servername(struct engine *engine, struct engine_call *c
 	size_t length;
 	cleanup_free char *name =
 		engine_to_utf8(engine, engine_call_argument(engine, call, 0), &length);
-	if (!name || SSL_set_tlsext_host_name(session->ssl, name) != 1)
+	if (!name || SSL_set_tlsext_host_name(session->pipe.ssl, name) != 1)
 		return tls_throw(engine, "the server name is too long");
 	return NULL;
 }
@@ -100,7 +79,7 @@ static engine_value *set_alpn(struct engine *engine, struct engine_call *call)
 		length == 0 || length > UINT16_MAX)
 		return NULL;
 	if (!session->server) {
-		if (SSL_set_alpn_protos(session->ssl, data, (unsigned)length) != 0)
+		if (SSL_set_alpn_protos(session->pipe.ssl, data, (unsigned)length) != 0)
 			return tls_throw(engine, "the ALPN protocols are not valid");
 		return NULL;
 	}
@@ -124,7 +103,7 @@ static engine_value *set_verify(struct engine *engine, struct engine_call *call)
 		mode = engine_argument_bool(call, 1)
 			       ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
 			       : SSL_VERIFY_PEER;
-	SSL_set_verify(session->ssl, mode, SSL_get_verify_callback(session->ssl));
+	SSL_set_verify(session->pipe.ssl, mode, SSL_get_verify_callback(session->pipe.ssl));
 	return NULL;
 }
 
@@ -138,7 +117,7 @@ static engine_value *set_session(struct engine *engine, struct engine_call *call
 		return NULL;
 	const unsigned char *place = data;
 	SSL_SESSION *old = d2i_SSL_SESSION(NULL, &place, (long)length);
-	bool good = old && SSL_set_session(session->ssl, old) == 1;
+	bool good = old && SSL_set_session(session->pipe.ssl, old) == 1;
 	SSL_SESSION_free(old);
 	return good ? NULL : tls_throw(engine, "the TLS session cannot be used");
 }
@@ -151,10 +130,10 @@ static engine_value *set_context(struct engine *engine, struct engine_call *call
 		engine_get_state(engine, engine_call_argument(engine, call, 0), context_class);
 	session->sni_done = true;
 	session->sni_wanted = false;
-	if (context && !SSL_set_SSL_CTX(session->ssl, context->ctx))
+	if (context && !SSL_set_SSL_CTX(session->pipe.ssl, context->ctx))
 		return tls_throw(engine, "cannot use the context for the server name");
 	if (context)
-		SSL_set1_verify_cert_store(session->ssl, SSL_CTX_get_cert_store(context->ctx));
+		SSL_set1_verify_cert_store(session->pipe.ssl, SSL_CTX_get_cert_store(context->ctx));
 	return NULL;
 }
 
@@ -165,12 +144,11 @@ static engine_value *feed(struct engine *engine, struct engine_call *call)
 {
 	struct tls_session *session = engine_call_state(call);
 	void *data;
-	size_t length, written = 0;
+	size_t length;
 	if (!engine_bytes_get(engine_call_argument(engine, call, 0), &data, &length))
 		return NULL;
-	if (length && BIO_write_ex(session->in, data, length, &written) != 1)
-		return tls_throw(engine, "out of memory");
-	return NULL;
+	tls_pipe_feed(&session->pipe, data, length);
+	return tls_pipe_keep(&session->pipe) ? NULL : tls_throw(engine, "out of memory");
 }
 
 /* feedEnd(): nothing arrives any more. */
@@ -178,7 +156,7 @@ static engine_value *feed_end(struct engine *engine, struct engine_call *call)
 {
 	(void)engine;
 	struct tls_session *session = engine_call_state(call);
-	BIO_set_mem_eof_return(session->in, 0);
+	tls_pipe_feed_end(&session->pipe);
 	return NULL;
 }
 
@@ -186,13 +164,12 @@ static engine_value *feed_end(struct engine *engine, struct engine_call *call)
 static engine_value *pull(struct engine *engine, struct engine_call *call)
 {
 	struct tls_session *session = engine_call_state(call);
-	char *data;
-	long length = BIO_get_mem_data(session->out, &data);
-	if (length <= 0)
+	struct http_buffer *out = &session->pipe.out;
+	if (out->length == 0)
 		return NULL;
-	engine_value *bytes = engine_bytes_copy(engine, data, (size_t)length);
+	engine_value *bytes = engine_bytes_copy(engine, out->data, out->length);
 	if (bytes)
-		(void)BIO_reset(session->out);
+		http_buffer_release(out);
 	return bytes;
 }
 
@@ -201,15 +178,12 @@ static engine_value *pull(struct engine *engine, struct engine_call *call)
 static engine_value *advance(struct engine *engine, struct engine_call *call)
 {
 	struct tls_session *session = engine_call_state(call);
-	ERR_clear_error();
-	int result = SSL_do_handshake(session->ssl);
-	if (result == 1)
+	switch (tls_pipe_handshake(&session->pipe)) {
+	case TLS_DONE:
 		return engine_int32(engine, 1);
-	switch (SSL_get_error(session->ssl, result)) {
-	case SSL_ERROR_WANT_READ:
-	case SSL_ERROR_WANT_WRITE:
+	case TLS_WAITS:
 		return engine_int32(engine, 0);
-	case SSL_ERROR_WANT_X509_LOOKUP:
+	case TLS_ASKS:
 		return engine_int32(engine, session->sni_wanted ? 2 : 0);
 	default:
 		return tls_throw(engine, "the TLS handshake failed");
@@ -222,21 +196,14 @@ static engine_value *read_bytes(struct engine *engine, struct engine_call *call)
 {
 	struct tls_session *session = engine_call_state(call);
 	static char buffer[READ_BYTES];
-	size_t total = 0, length = 0;
-	int result = 1;
-	ERR_clear_error();
-	while (total < sizeof buffer && (result = SSL_read_ex(session->ssl, buffer + total,
-						 sizeof buffer - total, &length)) == 1)
-		total += length;
-	/* What was read before an error comes first; the error again at the next call. */
-	if (total)
-		return engine_bytes_copy(engine, buffer, total);
-	switch (SSL_get_error(session->ssl, result)) {
-	case SSL_ERROR_WANT_READ:
-	case SSL_ERROR_WANT_WRITE:
-	case SSL_ERROR_WANT_X509_LOOKUP:
+	size_t length;
+	switch (tls_pipe_read(&session->pipe, buffer, sizeof buffer, &length)) {
+	case TLS_DONE:
+		return engine_bytes_copy(engine, buffer, length);
+	case TLS_WAITS:
+	case TLS_ASKS:
 		return NULL;
-	case SSL_ERROR_ZERO_RETURN:
+	case TLS_ENDED:
 		return engine_null(engine);
 	default:
 		return tls_throw(engine, "the TLS connection failed");
@@ -248,7 +215,7 @@ static engine_value *write_bytes(struct engine *engine, struct engine_call *call
 {
 	struct tls_session *session = engine_call_state(call);
 	void *data;
-	size_t length, written = 0;
+	size_t length, written;
 	double from = engine_argument_number(call, 1);
 	if (!engine_bytes_get(engine_call_argument(engine, call, 0), &data, &length) || from < 0 ||
 		from >= (double)length)
@@ -256,20 +223,13 @@ static engine_value *write_bytes(struct engine *engine, struct engine_call *call
 	length -= (size_t)from;
 	if (length > READ_BYTES)
 		length = READ_BYTES;
-	size_t total = 0;
-	int result = 1;
-	ERR_clear_error();
-	/* A record holds 16 KiB. */
-	while (total < length &&
-		(result = SSL_write_ex(session->ssl, (char *)data + (size_t)from + total,
-			 length - total, &written)) == 1)
-		total += written;
-	if (total == 0) {
-		int error = SSL_get_error(session->ssl, result);
-		if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
-			return tls_throw(engine, "cannot write to the TLS connection");
+	switch (tls_pipe_write(&session->pipe, (char *)data + (size_t)from, length, &written)) {
+	case TLS_DONE:
+	case TLS_WAITS:
+		return engine_number(engine, (double)written);
+	default:
+		return tls_throw(engine, "cannot write to the TLS connection");
 	}
-	return engine_number(engine, (double)total);
 }
 
 /* shutdown(): says to the peer that our side has ended. */
@@ -277,10 +237,7 @@ static engine_value *shut_down(struct engine *engine, struct engine_call *call)
 {
 	(void)engine;
 	struct tls_session *session = engine_call_state(call);
-	/* In the middle of a handshake there is nobody to say it to. */
-	if (SSL_is_init_finished(session->ssl))
-		SSL_shutdown(session->ssl);
-	ERR_clear_error();
+	tls_pipe_shutdown(&session->pipe);
 	return NULL;
 }
 
@@ -329,8 +286,8 @@ static const char *verify_code(long code)
 static engine_value *verify_error(struct engine *engine, struct engine_call *call)
 {
 	struct tls_session *session = engine_call_state(call);
-	long code = SSL_get_verify_result(session->ssl);
-	X509 *peer = SSL_get0_peer_certificate(session->ssl);
+	long code = SSL_get_verify_result(session->pipe.ssl);
+	X509 *peer = SSL_get0_peer_certificate(session->pipe.ssl);
 	/* A resumed session has the one that it began with. */
 	if (!peer)
 		code = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT;
@@ -347,9 +304,9 @@ static engine_value *verify_error(struct engine *engine, struct engine_call *cal
 static engine_value *chain_of(struct engine *engine, struct tls_session *session)
 {
 	engine_value *list = engine_array(engine, NULL, 0);
-	STACK_OF(X509) *verified = SSL_get0_verified_chain(session->ssl);
-	STACK_OF(X509) *sent = SSL_get_peer_cert_chain(session->ssl);
-	X509 *own = SSL_get0_peer_certificate(session->ssl);
+	STACK_OF(X509) *verified = SSL_get0_verified_chain(session->pipe.ssl);
+	STACK_OF(X509) *sent = SSL_get_peer_cert_chain(session->pipe.ssl);
+	X509 *own = SSL_get0_peer_certificate(session->pipe.ssl);
 	if (own)
 		engine_set_index(engine, list, 0, tls_certificate_object(engine, own));
 	STACK_OF(X509) *chain = verified ? verified : sent;
@@ -368,7 +325,7 @@ static engine_value *peer_certificate(struct engine *engine, struct engine_call 
 	struct tls_session *session = engine_call_state(call);
 	if (engine_argument_bool(call, 0))
 		return chain_of(engine, session);
-	X509 *own = SSL_get0_peer_certificate(session->ssl);
+	X509 *own = SSL_get0_peer_certificate(session->pipe.ssl);
 	engine_value *object = own ? tls_certificate_object(engine, own) : NULL;
 	return engine_array(engine, &object, object ? 1 : 0);
 }
@@ -377,7 +334,7 @@ static engine_value *peer_certificate(struct engine *engine, struct engine_call 
 static engine_value *own_certificate(struct engine *engine, struct engine_call *call)
 {
 	struct tls_session *session = engine_call_state(call);
-	X509 *own = SSL_get_certificate(session->ssl);
+	X509 *own = SSL_get_certificate(session->pipe.ssl);
 	return own ? tls_certificate_object(engine, own) : NULL;
 }
 
@@ -386,20 +343,20 @@ static engine_value *own_certificate(struct engine *engine, struct engine_call *
 static engine_value *describe(struct engine *engine, struct engine_call *call)
 {
 	struct tls_session *session = engine_call_state(call);
-	const SSL_CIPHER *cipher = SSL_get_current_cipher(session->ssl);
-	const char *name = SSL_get_servername(session->ssl, TLSEXT_NAMETYPE_host_name);
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(session->pipe.ssl);
+	const char *name = SSL_get_servername(session->pipe.ssl, TLSEXT_NAMETYPE_host_name);
 	const unsigned char *alpn;
 	unsigned length;
-	SSL_get0_alpn_selected(session->ssl, &alpn, &length);
+	SSL_get0_alpn_selected(session->pipe.ssl, &alpn, &length);
 	engine_value *items[] = {
-		engine_string(engine, SSL_get_version(session->ssl)),
+		engine_string(engine, SSL_get_version(session->pipe.ssl)),
 		engine_string(engine, cipher ? SSL_CIPHER_get_name(cipher) : ""),
 		engine_string(engine, cipher ? SSL_CIPHER_standard_name(cipher) : ""),
 		engine_string(engine, cipher ? SSL_CIPHER_get_version(cipher) : ""),
 		length ? engine_string_latin1(engine, (const char *)alpn, length)
 		       : engine_bool(engine, false),
 		name ? engine_string(engine, name) : engine_bool(engine, false),
-		engine_bool(engine, SSL_session_reused(session->ssl) == 1),
+		engine_bool(engine, SSL_session_reused(session->pipe.ssl) == 1),
 	};
 	return engine_array(engine, items, ARRAY_LENGTH(items));
 }
@@ -413,7 +370,7 @@ static engine_value *ephemeral_key(struct engine *engine, struct engine_call *ca
 	const char *type = "";
 	int bits = 0;
 	size_t length;
-	if (SSL_get_peer_tmp_key(session->ssl, &key) == 1 && key) {
+	if (SSL_get_peer_tmp_key(session->pipe.ssl, &key) == 1 && key) {
 		int id = EVP_PKEY_get_base_id(key);
 		type = id == EVP_PKEY_DH ? "DH" : "ECDH";
 		bits = EVP_PKEY_get_bits(key);
@@ -423,7 +380,7 @@ static engine_value *ephemeral_key(struct engine *engine, struct engine_call *ca
 			snprintf(name, sizeof name, "%s", EVP_PKEY_get0_type_name(key));
 	}
 	EVP_PKEY_free(key);
-	const char *group = *type ? NULL : SSL_get0_group_name(session->ssl);
+	const char *group = *type ? NULL : SSL_get0_group_name(session->pipe.ssl);
 	if (group) { /* a key encapsulation, such as X25519MLKEM768 */
 		type = "TLSGroup";
 		snprintf(name, sizeof name, "%s", group);
@@ -449,7 +406,7 @@ static engine_value *session_bytes(struct engine *engine, SSL_SESSION *from)
 static engine_value *get_session(struct engine *engine, struct engine_call *call)
 {
 	struct tls_session *session = engine_call_state(call);
-	return session_bytes(engine, SSL_get_session(session->ssl));
+	return session_bytes(engine, SSL_get_session(session->pipe.ssl));
 }
 
 /* ticket(): as session, once for each that the server gave. */
@@ -468,8 +425,8 @@ static engine_value *finished(struct engine *engine, struct engine_call *call)
 	struct tls_session *session = engine_call_state(call);
 	unsigned char data[EVP_MAX_MD_SIZE];
 	size_t length = engine_argument_bool(call, 0)
-				? SSL_get_peer_finished(session->ssl, data, sizeof data)
-				: SSL_get_finished(session->ssl, data, sizeof data);
+				? SSL_get_peer_finished(session->pipe.ssl, data, sizeof data)
+				: SSL_get_finished(session->pipe.ssl, data, sizeof data);
 	return length ? engine_bytes_copy(engine, data, length) : NULL;
 }
 
@@ -487,7 +444,7 @@ static engine_value *export_keys(struct engine *engine, struct engine_call *call
 	if (!label || length <= 0 || length > 65536)
 		return engine_throw(engine, "RangeError", "ERR_OUT_OF_RANGE", "length");
 	engine_value *bytes = engine_bytes_new(engine, (size_t)length, &data);
-	if (bytes && SSL_export_keying_material(session->ssl, data, (size_t)length, label,
+	if (bytes && SSL_export_keying_material(session->pipe.ssl, data, (size_t)length, label,
 			     label_length, context, context_length, with) != 1)
 		return tls_throw(engine, "cannot export keying material");
 	return bytes;

@@ -7,7 +7,6 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
-#include <openssl/rand.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -47,15 +46,6 @@ engine_value *tls_throw(struct engine *engine, const char *what)
 }
 
 /* ---- the life of a context ---- */
-
-/* Keys of parent and siblings must not be ours: all workers are process 1 of their
- * namespace, which is how OpenSSL tells processes apart. */
-static void fresh_randomness(void)
-{
-	static bool done;
-	if (!done && RAND_poll() == 1)
-		done = true;
-}
 
 static int keep_ticket(SSL *ssl, SSL_SESSION *ticket)
 {
@@ -101,28 +91,30 @@ static int look_at_name(SSL *ssl, void *arg)
 	return -1;
 }
 
+SSL_CTX *tls_context_new(void)
+{
+	SSL_CTX *ctx = tls_start() ? SSL_CTX_new(TLS_method()) : NULL;
+	if (!ctx)
+		return NULL;
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_BOTH | SSL_SESS_CACHE_NO_INTERNAL);
+	return ctx;
+}
+
 /* new TlsContext() */
 engine_value *tls_context_construct(struct engine *engine, struct engine_call *call)
 {
 	static const unsigned char name[] = "tenantd";
-	/* The files that a configuration would name are not there behind the sandbox. */
-	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
-		return tls_throw(engine, "cannot initialise TLS");
-	fresh_randomness();
 	struct tls_context *context = calloc(1, sizeof *context);
 	if (context)
-		context->ctx = SSL_CTX_new(TLS_method());
+		context->ctx = tls_context_new();
 	if (!context || !context->ctx) {
 		free(context);
 		return tls_throw(engine, "cannot make a TLS context");
 	}
-	SSL_CTX_set_min_proto_version(context->ctx, TLS1_2_VERSION);
-	SSL_CTX_set_options(context->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	SSL_CTX_set_mode(context->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-					       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-					       SSL_MODE_AUTO_RETRY);
-	SSL_CTX_set_session_cache_mode(
-		context->ctx, SSL_SESS_CACHE_BOTH | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(context->ctx, keep_ticket);
 	SSL_CTX_set_session_id_context(context->ctx, name, sizeof name - 1);
 	SSL_CTX_set_verify(context->ctx, SSL_VERIFY_PEER, verify_later);
@@ -246,26 +238,46 @@ static engine_value *add_crl(struct engine *engine, struct engine_call *call)
 	return NULL;
 }
 
+bool tls_read_chain(BIO *bio, X509 **ret_own, STACK_OF(X509) * *ret_chain)
+{
+	X509 *own = PEM_read_bio_X509_AUX(bio, NULL, give_passphrase, NULL), *next = NULL;
+	STACK_OF(X509) *chain = own ? sk_X509_new_null() : NULL;
+	bool good = chain != NULL;
+	while (good && (next = PEM_read_bio_X509(bio, NULL, give_passphrase, NULL))) {
+		good = sk_X509_push(chain, next) > 0;
+		if (!good)
+			X509_free(next);
+	}
+	if (good && at_end_of_pem()) {
+		*ret_own = own;
+		*ret_chain = chain;
+		return true;
+	}
+	sk_X509_pop_free(chain, X509_free);
+	X509_free(own);
+	return false;
+}
+
+EVP_PKEY *tls_read_key(BIO *bio, const char *passphrase)
+{
+	return PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, (void *)passphrase);
+}
+
 /* setCertificate(PEM): the own one, and those that lead to its authority. */
 static engine_value *set_certificate(struct engine *engine, struct engine_call *call)
 {
 	struct tls_context *context = engine_call_state(call);
 	cleanup_free char *copy = NULL;
 	BIO *bio = bio_of(engine, engine_call_argument(engine, call, 0), &copy);
-	X509 *own = bio ? PEM_read_bio_X509_AUX(bio, NULL, give_passphrase, NULL) : NULL;
-	bool good = own && SSL_CTX_use_certificate(context->ctx, own) == 1 &&
-		    SSL_CTX_clear_chain_certs(context->ctx) == 1;
+	X509 *own = NULL;
+	STACK_OF(X509) *chain = NULL;
+	bool good = bio && tls_read_chain(bio, &own, &chain) &&
+		    SSL_CTX_use_certificate(context->ctx, own) == 1 &&
+		    SSL_CTX_set1_chain(context->ctx, chain) == 1;
 	X509_free(own);
-	X509 *next = NULL;
-	while (good && (next = PEM_read_bio_X509(bio, NULL, give_passphrase, NULL))) {
-		good = SSL_CTX_add0_chain_cert(context->ctx, next) == 1;
-		if (!good)
-			X509_free(next);
-	}
+	sk_X509_pop_free(chain, X509_free);
 	BIO_free(bio);
-	if (!good || !at_end_of_pem())
-		return tls_throw(engine, "the cert option is not a PEM certificate");
-	return NULL;
+	return good ? NULL : tls_throw(engine, "the cert option is not a PEM certificate");
 }
 
 /* setKey(PEM, passphrase or undefined) */
@@ -278,8 +290,7 @@ static engine_value *set_key(struct engine *engine, struct engine_call *call)
 	if (engine_typeof(given) == ENGINE_STRING)
 		passphrase = engine_to_utf8(engine, given, &length);
 	BIO *bio = bio_of(engine, engine_call_argument(engine, call, 0), &copy);
-	EVP_PKEY *key =
-		bio ? PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, passphrase) : NULL;
+	EVP_PKEY *key = bio ? tls_read_key(bio, passphrase) : NULL;
 	BIO_free(bio);
 	if (!key)
 		return tls_throw(engine, "the key option is not a PEM key");

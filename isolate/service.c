@@ -10,7 +10,9 @@
 #include "isolate/http_sites.h"
 #include "isolate/native_net.h"
 #include "isolate/natives.h"
+#include "isolate/server_tls.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +29,8 @@ enum { DRAIN_HEARD = 1, DRAIN_SHUTDOWN = 2 };
 
 enum { OUTCOME_PROBED, OUTCOME_SCHEDULED }; /* of lifecycleOutcome */
 
-static engine_ref *start_server, *drain_hook, *shutdown_hook, *probe_hook, *scheduled_hook;
+static engine_ref *start_server, *drain_hook, *shutdown_hook, *probe_hook, *scheduled_hook,
+	*serves_hook, *signal_hook;
 
 static struct {
 	bool started;  /* start() is over */
@@ -62,6 +65,22 @@ static bool all_taken(void)
 		if (!net_listener_taken(i))
 			return false;
 	return runtime.start->listener_count > 0;
+}
+
+bool service_wanted(engine_value *program)
+{
+	engine_value *result = NULL;
+	engine_value *arguments[] = {program ? program : engine_undefined(runtime.engine)};
+	if (runtime.start->mode != WORKER_MODE_EITHER)
+		return runtime.start->mode == WORKER_MODE_SERVE;
+	for (size_t i = 0; i < runtime.start->listener_count; i++)
+		if (net_listener_taken(i))
+			return true;
+	if (engine_call_function(runtime.engine, engine_ref_get(runtime.engine, serves_hook),
+		    engine_undefined(runtime.engine), arguments, ARRAY_LENGTH(arguments),
+		    &result) < 0)
+		runtime_uncaught();
+	return result && engine_to_bool(runtime.engine, result);
 }
 
 _Noreturn static void never_ready(const char *text)
@@ -108,10 +127,12 @@ static void listen_on(int first_fd)
 
 void service_start(engine_value *program, engine_value *environment, int first_fd)
 {
-	engine_value *promise = call_start(program, environment, !all_taken(), false);
+	/* Who may be a script need not serve what it was granted. */
+	const bool either = runtime.start->mode == WORKER_MODE_EITHER;
+	engine_value *promise = call_start(program, environment, !either && !all_taken(), false);
 	if (promise && engine_is_promise(promise)) {
 		wait_for_start(promise);
-		call_start(program, environment, !all_taken(), true);
+		call_start(program, environment, !either && !all_taken(), true);
 	}
 	service.started = true;
 	/* No client meets a program that is not ready: until then others of the tenant's
@@ -213,6 +234,58 @@ static void on_drain(const void *data, size_t length, int *fds, size_t fd_count)
 		drain(message->grace_ms, wishes & DRAIN_SHUTDOWN);
 	else if (runtime.start->mode == WORKER_MODE_SERVE || !(wishes & DRAIN_HEARD))
 		runtime_exit(WORKER_REASON_DRAINED, 143, "stopped");
+}
+
+/* ---- signals ---- */
+
+/* What the kernel would do to a process that does not listen: signal(7). */
+static bool ends_processes(int number)
+{
+	static const int others[] = {SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGTSTP, SIGTTIN, SIGTTOU};
+	for (size_t i = 0; i < ARRAY_LENGTH(others); i++)
+		if (number == others[i])
+			return false;
+	return true;
+}
+
+/* Does the program listen to it? Those without a name of Node's cannot be listened to. */
+static bool emit_signal(int number)
+{
+	struct engine_scope scope;
+	engine_value *result = NULL;
+	char name[32];
+	const char *abbreviation = number == SIGIO ? "IO" : sigabbrev_np(number);
+	if (abbreviation == NULL)
+		return false;
+	snprintf(name, sizeof name, "SIG%s", abbreviation);
+	engine_scope_open(runtime.engine, &scope);
+	engine_value *arguments[] = {
+		engine_string(runtime.engine, name),
+		engine_number(runtime.engine, number),
+	};
+	if (engine_call_function(runtime.engine, engine_ref_get(runtime.engine, signal_hook),
+		    engine_undefined(runtime.engine), arguments, ARRAY_LENGTH(arguments),
+		    &result) < 0)
+		runtime_uncaught();
+	const bool heard = result && engine_to_bool(runtime.engine, result);
+	runtime_tick();
+	engine_scope_close(runtime.engine, &scope);
+	return heard;
+}
+
+/* No signal reaches a worker: the supervisor tells it of those that it got itself. */
+static void on_signal(const void *data, size_t length, int *fds, size_t fd_count)
+{
+	const struct message_child_signal *message = data;
+	char text[64];
+	(void)length;
+	(void)fds;
+	(void)fd_count;
+	if (emit_signal(message->number) || !ends_processes(message->number))
+		return;
+	snprintf(text, sizeof text, "signal %d, which the program does not listen to",
+		message->number);
+	runtime_exit(WORKER_REASON_SIGNAL, (uint32_t)message->number, text);
 }
 
 /* ---- probes and schedules ---- */
@@ -341,11 +414,13 @@ static void on_handover(const void *data, size_t length, int *fds, size_t fd_cou
 void service_watch(void)
 {
 	channel_on(MESSAGE_DRAIN, on_drain);
+	channel_on(MESSAGE_SIGNAL, on_signal);
 	channel_on(MESSAGE_HANDOVER, on_handover);
 	channel_on(MESSAGE_ACCEPT, on_accept);
 	channel_on(MESSAGE_PROBE, on_probe);
 	channel_on(MESSAGE_SCHEDULED, on_scheduled);
 	http_sites_start();
+	server_tls_watch();
 }
 
 static void find_hooks(void)
@@ -355,6 +430,8 @@ static void find_hooks(void)
 	shutdown_hook = runtime_hook("shutdown");
 	probe_hook = runtime_hook("probe");
 	scheduled_hook = runtime_hook("scheduled");
+	serves_hook = runtime_hook("serves");
+	signal_hook = runtime_hook("signal");
 }
 
 static const struct engine_native natives[] = {

@@ -4,8 +4,7 @@
 #pragma once
 
 #include "isolate/runtime.h"
-
-#include <openssl/ssl.h>
+#include "isolate/tls_pipe.h"
 
 /* Rows of the class table of isolate/native_tls.c. */
 struct tls_context {
@@ -13,8 +12,7 @@ struct tls_context {
 };
 
 struct tls_session {
-	SSL *ssl;
-	BIO *in, *out;
+	struct tls_pipe pipe;
 	unsigned char *alpn; /* server: the protocols it speaks, as on the wire */
 	unsigned alpn_length;
 	SSL_SESSION *ticket; /* the newest that JavaScript has not taken */
@@ -29,6 +27,14 @@ struct tls_session {
 extern const struct engine_native tls_context_methods[TLS_CONTEXT_METHODS];
 engine_value *tls_context_construct(struct engine *engine, struct engine_call *call);
 void tls_context_destroy(void *state);
+/* What every context of a worker has: versions 1.2 and 1.3, no renegotiation, no compression,
+ * no sessions kept inside. NULL without memory. */
+SSL_CTX *tls_context_new(void);
+/* The certificate that the PEM text in BIO begins with, and those that lead from it to its
+ * authority. False when it is none, with nothing to free. */
+bool tls_read_chain(BIO *bio, X509 **ret_own, STACK_OF(X509) * *ret_chain);
+/* A key without a question: PASSPHRASE, or NULL. NULL when it cannot be read. */
+EVP_PKEY *tls_read_key(BIO *bio, const char *passphrase);
 
 /* native_tls_cert.c: { subject, issuer, subjectaltname, … } as tls.getPeerCertificate has
  * it, without issuerCertificate. NULL with an exception pending. */

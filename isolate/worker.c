@@ -229,7 +229,7 @@ static void become_tenant(enum tier tier, const struct sandbox_filters *filters)
 		warm_up_if_idle();
 		result = receive_start(fds, &count, &error);
 	}
-	if (result == 0 && (start.tier == TIER_CONTAINER) != (tier == TIER_CONTAINER))
+	if (result == 0 && (tier_is_bare(start.tier) || tier_is_bare(tier)) && start.tier != tier)
 		result = error_set(&error, EPROTO, "START is for another tier");
 	if (result == 0)
 		result = place_fds(fds, count, &error);
@@ -347,7 +347,7 @@ _Noreturn void worker_main(enum tier tier, int channel, const struct sandbox_fil
 	forget_secrets();
 	import_entry();
 	wait_for_entry();
-	if (start.mode == WORKER_MODE_SERVE && entry_state() == ENGINE_FULFILLED)
+	if (entry_state() == ENGINE_FULFILLED && service_wanted(default_export()))
 		service_start(default_export(), environment, FD_LISTENERS);
 	engine_scope_close(runtime.engine, &scope);
 	run_to_the_end();

@@ -1,4 +1,4 @@
-/* tenant-zygote SNAPSHOT [--jitless] [--tier TIER] [--ca-file FILE]: holds a warm isolate with the
+/* tenant-zygote SNAPSHOT [--jitless] [--tier TIER] [--once] [--ca-file FILE]: holds a warm isolate with the
  * library and no tenant's code, and forks workers when the supervisor, at descriptor 3, asks. It
  * never touches the network and never runs a tenant's code. */
 
@@ -20,6 +20,7 @@
 struct zygote_options {
 	const char *snapshot, *ca_file;
 	bool jitless;
+	bool once; /* for one worker: what only pays with many is left out */
 	enum tier tier;
 };
 
@@ -40,7 +41,8 @@ static int prepare(const struct zygote_options *options, struct error *error)
 	if (result < 0)
 		return result;
 	worker_bind();
-	runtime_warm_up();
+	if (!options->once)
+		runtime_warm_up();
 	engine_low_memory(runtime.engine);
 	result = engine_check_fork_safe(error);
 	if (result == 0)
@@ -52,10 +54,12 @@ static int prepare(const struct zygote_options *options, struct error *error)
 	if (ca_store_load(options->ca_file, &untrusted) < 0)
 		log_warn("%s; the TLS connections of tenants will fail", untrusted.message);
 	struct error slower = {0};
-	fork_pages_fill_holes();
-	if (fork_pages_share_code(&slower) < 0 || fork_pages_learn(rehearse_worker, &slower) < 0)
+	if (!options->once)
+		fork_pages_fill_holes();
+	if (!options->once && (fork_pages_share_code(&slower) < 0 ||
+				      fork_pages_learn(rehearse_worker, &slower) < 0))
 		log_warn("%s; starts take longer", slower.message);
-	return options->tier == TIER_CONTAINER ? 0 : sandbox_small_root(error);
+	return tier_is_bare(options->tier) ? 0 : sandbox_small_root(error);
 }
 
 int main(int argc, char **argv)
@@ -65,7 +69,7 @@ int main(int argc, char **argv)
 	log_init("tenant-zygote");
 	if (argc < 2) {
 		fprintf(stderr, "usage: tenant-zygote SNAPSHOT [--jitless] [--tier TIER] "
-				"[--ca-file FILE]\n");
+				"[--once] [--ca-file FILE]\n");
 		return 2;
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -74,6 +78,8 @@ int main(int argc, char **argv)
 	for (int i = 2; i < argc; i++)
 		if (strcmp(argv[i], "--jitless") == 0)
 			options.jitless = true;
+		else if (strcmp(argv[i], "--once") == 0)
+			options.once = true;
 		else if (strcmp(argv[i], "--ca-file") == 0 && i + 1 < argc)
 			options.ca_file = argv[++i];
 		else if (strcmp(argv[i], "--tier") == 0 && i + 1 < argc)
@@ -85,7 +91,7 @@ int main(int argc, char **argv)
 	}
 	return fork_server_run(&(struct fork_server){
 		.tier = options.tier,
-		.namespaces_ahead = options.tier != TIER_CONTAINER,
+		.namespaces_ahead = !tier_is_bare(options.tier),
 		.child = become_worker,
 		.data = &options,
 	});

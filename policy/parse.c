@@ -61,7 +61,7 @@ static void read_tier(
 	char quoted[QUOTED_MAX];
 	const char *text = field_text(document, field, "one of container, full");
 	int tier = text ? tier_find(text) : -1;
-	if (tier >= 0)
+	if (tier >= TIER_CONTAINER) /* less than that is what every tier gives */
 		*(enum tier *)((char *)target + rule->offset) = (enum tier)tier;
 	else if (text)
 		document_problem(document, field, "expected one of container, full, not %s",

@@ -21,6 +21,19 @@ struct cgroup {
 	size_t procs_count;
 };
 
+static int open_procs(struct cgroup *cgroup, const struct cgroup_hierarchy *hierarchy, int folder,
+	struct error *error)
+{
+	if (hierarchy->v2)
+		return 0;
+	int procs = openat(folder, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (procs < 0)
+		return error_errno(error, errno, "cannot open %s/%s/cgroup.procs", hierarchy->path,
+			cgroup->name);
+	cgroup->procs[cgroup->procs_count++] = procs;
+	return 0;
+}
+
 static int create_in(struct cgroup *cgroup, size_t index, struct error *error)
 {
 	const struct cgroup_hierarchy *hierarchy = &cgroup->host->hierarchies[index];
@@ -36,17 +49,22 @@ static int create_in(struct cgroup *cgroup, size_t index, struct error *error)
 	if (existed && hierarchy->version->populated(folder) != 0)
 		return error_set(error, EBUSY, "the cgroup %s/%s has processes in it",
 			hierarchy->path, cgroup->name);
-	if (hierarchy->v2)
-		return 0;
-	int procs = openat(folder, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-	if (procs < 0)
-		return error_errno(error, errno, "cannot open %s/%s/cgroup.procs", hierarchy->path,
-			cgroup->name);
-	cgroup->procs[cgroup->procs_count++] = procs;
-	return 0;
+	return open_procs(cgroup, hierarchy, folder, error);
 }
 
-int cgroup_create(const struct cgroup_host *host, const char *name, struct cgroup **ret_cgroup,
+static int open_in(struct cgroup *cgroup, size_t index, struct error *error)
+{
+	const struct cgroup_hierarchy *hierarchy = &cgroup->host->hierarchies[index];
+	int folder = openat(hierarchy->base, cgroup->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return error_errno(error, errno, "cannot open the cgroup %s/%s", hierarchy->path,
+			cgroup->name);
+	cgroup->folders[index] = folder;
+	return open_procs(cgroup, hierarchy, folder, error);
+}
+
+/* Without a group in any hierarchy. */
+static int make_struct(const struct cgroup_host *host, const char *name, struct cgroup **ret_cgroup,
 	struct error *error)
 {
 	if (!cgroup_name_is_good(name))
@@ -58,6 +76,39 @@ int cgroup_create(const struct cgroup_host *host, const char *name, struct cgrou
 	snprintf(cgroup->name, sizeof cgroup->name, "%s", name);
 	for (size_t i = 0; i < host->count; i++)
 		cgroup->folders[i] = -1;
+	*ret_cgroup = cgroup;
+	return 0;
+}
+
+int cgroup_adopt(const struct cgroup_host *host, const char *name, struct cgroup **ret_cgroup,
+	struct error *error)
+{
+	struct cgroup *cgroup;
+	int result = make_struct(host, name, &cgroup, error);
+	if (result < 0)
+		return result;
+	for (size_t i = 0; result == 0 && i < host->count; i++)
+		result = open_in(cgroup, i, error);
+	if (result < 0) {
+		cgroup_free(cgroup);
+		return result;
+	}
+	*ret_cgroup = cgroup;
+	return 0;
+}
+
+const char *cgroup_name(const struct cgroup *cgroup)
+{
+	return cgroup->name;
+}
+
+int cgroup_create(const struct cgroup_host *host, const char *name, struct cgroup **ret_cgroup,
+	struct error *error)
+{
+	struct cgroup *cgroup;
+	int made = make_struct(host, name, &cgroup, error);
+	if (made < 0)
+		return made;
 	for (size_t i = 0; i < host->count; i++) {
 		int result = create_in(cgroup, i, error);
 		if (result < 0) {

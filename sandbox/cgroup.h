@@ -48,6 +48,12 @@ struct cgroup_host *cgroup_host_close(struct cgroup_host *host);
  * WAIT_MS for processes to go; -EBUSY names the group that did not. */
 int cgroup_host_clean(struct cgroup_host *host, unsigned wait_ms, struct error *error);
 
+/* The same for all but those that KEEP (called with DATA) wants: a daemon that takes over from
+ * another keeps the groups of what goes on. */
+typedef bool cgroup_keep_fn(void *data, const char *name);
+int cgroup_host_clean_but(struct cgroup_host *host, unsigned wait_ms, cgroup_keep_fn *keep,
+	void *data, struct error *error);
+
 /* "v2", "v1", "hybrid" or "none". */
 const char *cgroup_host_version(const struct cgroup_host *host);
 /* True when the host cannot limit this. */
@@ -64,6 +70,10 @@ struct cgroup;
  * taken over if it is empty, and -EBUSY otherwise. HOST must live longer. */
 int cgroup_create(const struct cgroup_host *host, const char *name, struct cgroup **ret_cgroup,
 	struct error *error);
+/* One that is there, with whatever runs in it. -ENOENT when it is not in every hierarchy. */
+int cgroup_adopt(const struct cgroup_host *host, const char *name, struct cgroup **ret_cgroup,
+	struct error *error);
+const char *cgroup_name(const struct cgroup *cgroup);
 /* Closes the descriptors; the group stays. */
 struct cgroup *cgroup_free(struct cgroup *cgroup);
 

@@ -30,10 +30,12 @@
  * without controllers. It hangs on a descriptor only, so that no mount is left behind. */
 static int favor_dynmods(const char *name)
 {
-	/* Its name is this process's own: the hierarchy of one that was just killed may still
-	 * be going, and is busy. The kernel allows 63 bytes. */
+	/* Its name is its own: the hierarchy of a daemon that was just killed, or has just
+	 * replaced its program and is the same process, may still be going, and is busy. The
+	 * kernel allows 63 bytes. */
 	char own_name[64];
-	snprintf(own_name, sizeof own_name, "%.48s-%d", name, getpid());
+	snprintf(own_name, sizeof own_name, "%.32s-%d-%llx", name, getpid(),
+		(unsigned long long)clock_ns());
 	static const char *const flags[] = {"none", "favordynmods"};
 	cleanup_close int context = (int)syscall(SYS_fsopen, "cgroup", FSOPEN_CLOEXEC);
 	if (context < 0)
@@ -336,15 +338,16 @@ int cgroup_remove_folder(const struct cgroup_hierarchy *hierarchy, const char *n
 	}
 }
 
-static int clean_hierarchy(
-	struct cgroup_hierarchy *hierarchy, uint64_t deadline_ms, struct error *error)
+static int clean_hierarchy(struct cgroup_hierarchy *hierarchy, uint64_t deadline_ms,
+	cgroup_keep_fn *keep, void *data, struct error *error)
 {
 	int copy = openat(hierarchy->base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_closedir DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	if (!dir)
 		return error_errno(error, errno, "cannot read %s", hierarchy->path);
 	for (struct dirent *entry; (entry = readdir(dir));) {
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
+			(keep && keep(data, entry->d_name)))
 			continue;
 		cleanup_close int folder =
 			openat(hierarchy->base, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -359,16 +362,22 @@ static int clean_hierarchy(
 	return 0;
 }
 
-int cgroup_host_clean(struct cgroup_host *host, unsigned wait_ms, struct error *error)
+int cgroup_host_clean_but(struct cgroup_host *host, unsigned wait_ms, cgroup_keep_fn *keep,
+	void *data, struct error *error)
 {
 	const uint64_t deadline = clock_ms() + wait_ms;
 	int result = 0;
 	for (size_t i = 0; i < host->count; i++) {
-		int here = clean_hierarchy(&host->hierarchies[i], deadline, error);
+		int here = clean_hierarchy(&host->hierarchies[i], deadline, keep, data, error);
 		if (result == 0)
 			result = here;
 	}
 	return result;
+}
+
+int cgroup_host_clean(struct cgroup_host *host, unsigned wait_ms, struct error *error)
+{
+	return cgroup_host_clean_but(host, wait_ms, NULL, NULL, error);
 }
 
 /* ---- telling ---- */

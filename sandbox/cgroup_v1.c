@@ -55,12 +55,8 @@ int cgroup_file_read(int folder, const char *file, char *text, size_t size)
 	return (int)used;
 }
 
-int cgroup_file_read_u64(int folder, const char *file, const char *key, uint64_t *ret_value)
+int cgroup_text_u64(const char *text, const char *key, uint64_t *ret_value)
 {
-	char text[4096];
-	int length = cgroup_file_read(folder, file, text, sizeof text);
-	if (length < 0)
-		return length;
 	const char *value = text;
 	if (key) {
 		size_t key_length = strlen(key);
@@ -84,6 +80,13 @@ int cgroup_file_read_u64(int folder, const char *file, const char *key, uint64_t
 		return -EBADMSG;
 	*ret_value = number;
 	return 0;
+}
+
+int cgroup_file_read_u64(int folder, const char *file, const char *key, uint64_t *ret_value)
+{
+	char text[4096];
+	int length = cgroup_file_read(folder, file, text, sizeof text);
+	return length < 0 ? length : cgroup_text_u64(text, key, ret_value);
 }
 
 /* ---- killing by the list ---- */
@@ -225,9 +228,12 @@ static void v1_read_stats(int folder, unsigned controllers, struct cgroup_stats 
 			stats->memory_limit_bytes = value;
 	}
 	if (controllers & CGROUP_BIT(CGROUP_CPU)) {
-		cgroup_file_read_u64(folder, "cpu.stat", "nr_throttled", &stats->throttled);
-		if (cgroup_file_read_u64(folder, "cpu.stat", "throttled_time", &value) == 0)
-			stats->throttled_usec = value / 1000;
+		char text[512];
+		if (cgroup_file_read(folder, "cpu.stat", text, sizeof text) > 0) {
+			cgroup_text_u64(text, "nr_throttled", &stats->throttled);
+			if (cgroup_text_u64(text, "throttled_time", &value) == 0)
+				stats->throttled_usec = value / 1000;
+		}
 	}
 	if (controllers & CGROUP_BIT(CGROUP_CPUACCT) &&
 		cgroup_file_read_u64(folder, "cpuacct.usage", NULL, &value) == 0)

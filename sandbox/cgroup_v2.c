@@ -79,11 +79,12 @@ static int v2_set_cpu(int folder, uint32_t percent)
 static void v2_read_stats(int folder, unsigned controllers, struct cgroup_stats *stats)
 {
 	uint64_t value;
-	/* Its core counts CPU time, with or without the controller. */
-	cgroup_file_read_u64(folder, "cpu.stat", "usage_usec", &stats->cpu_usec);
-	if (controllers & CGROUP_BIT(CGROUP_CPU)) {
-		cgroup_file_read_u64(folder, "cpu.stat", "nr_throttled", &stats->throttled);
-		cgroup_file_read_u64(folder, "cpu.stat", "throttled_usec", &stats->throttled_usec);
+	char text[2048];
+	/* Its core counts CPU time, with or without the controller; opening the file is dear. */
+	if (cgroup_file_read(folder, "cpu.stat", text, sizeof text) > 0) {
+		cgroup_text_u64(text, "usage_usec", &stats->cpu_usec);
+		cgroup_text_u64(text, "nr_throttled", &stats->throttled);
+		cgroup_text_u64(text, "throttled_usec", &stats->throttled_usec);
 	}
 	if (controllers & CGROUP_BIT(CGROUP_MEMORY)) {
 		cgroup_file_read_u64(folder, "memory.current", NULL, &stats->memory_bytes);

@@ -107,18 +107,22 @@ static int check_state(uint32_t tier, struct error *error)
 		long number, arguments[2];
 		long wanted;
 		bool of_namespace; /* there is none in tier container */
+		bool of_root;      /* took capabilities, which tier single has none of */
 	} states[] = {
 		{"no_new_privs", SYS_prctl, {PR_GET_NO_NEW_PRIVS}, 1},
 		{"seccomp", SYS_prctl, {PR_GET_SECCOMP}, 2},
 		{"dumpable", SYS_prctl, {PR_GET_DUMPABLE}, 0},
-		{"CAP_CHOWN in the bounding set", SYS_prctl, {PR_CAPBSET_READ, 0}, 0},
-		{"CAP_SYS_ADMIN in the bounding set", SYS_prctl, {PR_CAPBSET_READ, 21}, 0},
-		{"securebits", SYS_prctl, {PR_GET_SECUREBITS}, 0xef},
+		{"CAP_CHOWN in the bounding set", SYS_prctl, {PR_CAPBSET_READ, 0}, 0,
+			.of_root = true},
+		{"CAP_SYS_ADMIN in the bounding set", SYS_prctl, {PR_CAPBSET_READ, 21}, 0,
+			.of_root = true},
+		{"securebits", SYS_prctl, {PR_GET_SECUREBITS}, 0xef, .of_root = true},
 		{"pid", SYS_getpid, {0}, 1, true},
 		{"parent's pid", SYS_getppid, {0}, 0, true},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(states); i++) {
-		if (states[i].of_namespace && tier == TIER_CONTAINER)
+		if ((states[i].of_namespace && tier_is_bare(tier)) ||
+			(states[i].of_root && tier == TIER_SINGLE))
 			continue;
 		long value = syscall(
 			states[i].number, states[i].arguments[0], states[i].arguments[1], 0, 0, 0);
@@ -127,7 +131,9 @@ static int check_state(uint32_t tier, struct error *error)
 				"the sandbox is not tight: %s is %ld and not %ld", states[i].name,
 				value, states[i].wanted);
 	}
-	if (getuid() == 0 || geteuid() == 0 || getgid() == 0 || getegid() == 0)
+	/* Group 0 without user 0 is what some containers are given (OpenShift). */
+	const bool of_group = tier != TIER_SINGLE && (getgid() == 0 || getegid() == 0);
+	if (getuid() == 0 || geteuid() == 0 || of_group)
 		return error_set(error, EPERM, "the sandbox is not tight: it runs as root");
 	return 0;
 }
@@ -146,8 +152,8 @@ static int check_hosts_files(const struct sandbox_enter *enter, struct error *er
 {
 	static const char *const files[] = {
 		"/etc/passwd", "/proc/self/exe", "/dev/null", "/bin/sh", "/sys/kernel"};
-	/* They are there in tier container, and Landlock refuses to open them. */
-	const int also = enter->tier == TIER_CONTAINER ? EACCES : 0;
+	/* They are there without mounts, and Landlock refuses to open them. */
+	const int also = tier_is_bare(enter->tier) ? EACCES : 0;
 	int result = 0;
 	for (size_t i = 0; i < ARRAY_LENGTH(files) && result == 0; i++) {
 		char up[32];
@@ -180,7 +186,7 @@ static int check_signals(struct error *error)
 int sandbox_check(const struct sandbox_enter *enter, struct error *error)
 {
 	int result = check_state(enter->tier, error);
-	if (result == 0 && enter->tier == TIER_CONTAINER)
+	if (result == 0 && tier_is_bare(enter->tier))
 		result = check_signals(error);
 	if (result == 0)
 		result = check_hosts_files(enter, error);

@@ -54,6 +54,19 @@ int identity_become(uint32_t id, struct error *error)
 	return result < 0 ? result : verify_ids(id, error);
 }
 
+int identity_is(uint32_t id, struct error *error)
+{
+	uid_t user[3];
+	if (id == 0)
+		return error_set(error, EINVAL, "a tenant must not be user 0");
+	if (getresuid(&user[0], &user[1], &user[2]) < 0)
+		return error_errno(error, errno, "cannot read the ids");
+	for (int i = 0; i < 3; i++)
+		if (user[i] != id)
+			return error_set(error, EPERM, "the user is %u, and not %u", user[i], id);
+	return 0;
+}
+
 int identity_drop_bounding(struct error *error)
 {
 	/* Up to the first that the kernel does not know. */

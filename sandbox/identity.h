@@ -10,6 +10,8 @@
 int identity_become_namespace_root(struct error *error);
 /* The same as ID, which must not be 0. */
 int identity_become(uint32_t id, struct error *error);
+/* For who cannot become anybody: all three user ids are ID already, which must not be 0. */
+int identity_is(uint32_t id, struct error *error);
 /* Wants CAP_SETPCAP, as the next one. */
 int identity_drop_bounding(struct error *error);
 /* Ids mean nothing for capabilities any more: drop those after becoming another. */

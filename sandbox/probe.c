@@ -335,6 +335,7 @@ static void probe_capabilities(struct probe_report *report)
 	struct __user_cap_data_struct sets[2] = {0};
 	char value[192];
 	unsigned lacking = 0;
+	const bool root = geteuid() == 0;
 	if (syscall(SYS_capget, &header, sets) < 0)
 		return;
 	for (size_t i = 0; i < ARRAY_LENGTH(capabilities); i++) {
@@ -342,8 +343,13 @@ static void probe_capabilities(struct probe_report *report)
 		if (sets[number / 32].effective >> (number % 32) & 1)
 			continue;
 		lacking++;
-		add(report, "daemon", capabilities[i].name, capabilities[i].without, "no",
-			capabilities[i].cost);
+		/* Another user can still run one program, which is then that user. */
+		const bool ids = capabilities[i].without == PROBE_FATAL;
+		report->no_ids |= ids;
+		snprintf(value, sizeof value, "%s%s", capabilities[i].cost,
+			ids && !root ? ": only `tenantd run`, tier single" : "");
+		add(report, "daemon", capabilities[i].name,
+			ids && !root ? PROBE_MISSING : capabilities[i].without, "no", value);
 	}
 	snprintf(value, sizeof value, "%zu of the %zu that are used",
 		ARRAY_LENGTH(capabilities) - lacking, ARRAY_LENGTH(capabilities));
@@ -486,6 +492,7 @@ void probe_run(const struct probe_options *options, struct probe_report *ret_rep
 {
 	struct probe_report *report = ret_report;
 	report->count = 0;
+	report->no_ids = false;
 	probe_machine(report);
 	probe_namespaces(report);
 	probe_landlock(report);
@@ -512,7 +519,7 @@ enum tier probe_tier(const struct probe_report *report)
 		if (report->items[i].state == PROBE_MISSING)
 			tier = TIER_CONTAINER;
 	}
-	return tier;
+	return report->no_ids ? TIER_SINGLE : tier;
 }
 
 const char *probe_state_name(enum probe_state state)

@@ -28,6 +28,7 @@ struct probe_item {
 struct probe_report {
 	struct probe_item items[PROBE_ITEMS_MAX];
 	size_t count;
+	bool no_ids; /* nobody can be given an id of their own: not root, or without capabilities */
 };
 
 struct probe_options {
@@ -41,7 +42,7 @@ struct probe_options {
 /* Takes some milliseconds. Forks a child (with clone) that it waits for. */
 void probe_run(const struct probe_options *options, struct probe_report *ret_report);
 
-/* The best tier that is possible here. */
+/* The best tier that is possible here; TIER_SINGLE is `tenantd run`'s. */
 enum tier probe_tier(const struct probe_report *report);
 /* "fine", "note", "weaker", "missing", "fatal" */
 const char *probe_state_name(enum probe_state state);

@@ -4,9 +4,10 @@
  * away. There is no way back and no way to go on without one of them: the caller of a
  * failed step exits.
  *
- * What the tiers have is the first column of the two lists here, and three more things:
+ * What the tiers have is the first column of the two lists here, and three more things
+ * (tier single is container without what takes capabilities: ids, bounding set, securebits):
  *
- *                        full                            container
+ *                        full                            container, single
  *   spawn.c              seven new namespaces, id maps   a plain child
  *   seccomp.c            may signal its pid 1, watch     may signal its own pid; no inotify
  *                        granted files
@@ -25,11 +26,14 @@
 
 #define FULL (1u << TIER_FULL)
 #define CONTAINER (1u << TIER_CONTAINER)
-#define BOTH (FULL | CONTAINER)
+#define SINGLE (1u << TIER_SINGLE)
+#define BARE (CONTAINER | SINGLE) /* no namespaces, no mounts */
+#define ROOTED (FULL | CONTAINER) /* what takes capabilities */
+#define ALL (FULL | CONTAINER | SINGLE)
 
 static unsigned bit_of(unsigned tier)
 {
-	return tier == TIER_CONTAINER ? CONTAINER : FULL;
+	return tier_is_bare(tier) ? 1u << tier : FULL;
 }
 
 /* ---- all that needs no tenant: a stock worker waits behind it ---- */
@@ -77,17 +81,17 @@ static const struct {
 } preparing[] = {
 	/* An orphan would run with nobody to limit or to stop it. First, so that a
 	 * supervisor that dies during any later step takes us with it. */
-	{BOTH, supervisor_watch},
+	{ALL, supervisor_watch},
 
 	/* Memory of the zygote and of tenants must not reach a core file or a core_pattern
 	 * program. Before anything that could crash. */
-	{BOTH, keep_no_core},
-	{BOTH, become_undumpable},
+	{ALL, keep_no_core},
+	{ALL, become_undumpable},
 
 	/* The session's terminal takes typed-ahead commands (TIOCSTI, CVE-2017-5226), its
 	 * process group takes signals, its keyring holds keys. Before the tenant's
 	 * descriptors, one of which may be that terminal, arrive. */
-	{BOTH, leave_session},
+	{ALL, leave_session},
 
 	/* A mount made here must not appear on the host. Before the first mount. */
 	{FULL, make_mounts_private},
@@ -167,7 +171,9 @@ static int limit_resources(struct entering *entering, struct error *error)
 
 static int limit_without_cgroups(struct entering *entering, struct error *error)
 {
-	return limits_without_cgroups(entering->as->memory_bytes, entering->as->threads, error);
+	/* In tier single its user has other processes: ours, and those of other containers. */
+	const uint32_t threads = entering->as->tier == TIER_SINGLE ? 0 : entering->as->threads;
+	return limits_without_cgroups(entering->as->memory_bytes, threads, error);
 }
 
 static int drop_bounding(struct entering *entering, struct error *error)
@@ -185,6 +191,11 @@ static int lock_securebits(struct entering *entering, struct error *error)
 static int change_ids(struct entering *entering, struct error *error)
 {
 	return identity_become(entering->as->uid, error);
+}
+
+static int stay_unprivileged(struct entering *entering, struct error *error)
+{
+	return identity_is(entering->as->uid, error);
 }
 
 static int drop_capabilities(struct entering *entering, struct error *error)
@@ -244,55 +255,58 @@ static const struct {
 	/* A current folder of the supervisor's is a way to relative paths that are none of the
 	 * tenant's (CVE-2024-21626). While the release's descriptor is open, and as root, who
 	 * gets there whatever is above. */
-	{CONTAINER, SANDBOX_STEP_RELEASE, go_to_release},
+	{BARE, SANDBOX_STEP_RELEASE, go_to_release},
 
 	/* Entered as the last but one step, made here: its rules are made of the mounts' or
 	 * files' descriptors, so that no path is looked up twice. */
-	{BOTH, SANDBOX_STEP_LANDLOCK, make_ruleset},
+	{ALL, SANDBOX_STEP_LANDLOCK, make_ruleset},
 
 	/* What was inherited or received and not granted: a descriptor is a permission that
 	 * no later step revokes (CVE-2024-21626). After the last ones that we need ourselves,
 	 * the grants', and before any limit on their number. */
-	{BOTH, SANDBOX_STEP_DESCRIPTORS, close_others},
+	{ALL, SANDBOX_STEP_DESCRIPTORS, close_others},
 
 	/* Descriptors, locked memory, priority: what cgroups do not count. Lowering needs no
 	 * capability; before the ids, so that no moment is the tenant's and unlimited. */
-	{BOTH, SANDBOX_STEP_LIMITS, limit_resources},
+	{ALL, SANDBOX_STEP_LIMITS, limit_resources},
 
 	/* Memory and threads, which no cgroup may count here. As root, who is not bound by a
 	 * number of threads that others of that id have used up, and while /proc is there. */
-	{CONTAINER, SANDBOX_STEP_LIMITS, limit_without_cgroups},
+	{BARE, SANDBOX_STEP_LIMITS, limit_without_cgroups},
 
 	/* A setuid or file-capability program could give back what is dropped below. Needs
 	 * CAP_SETPCAP, so before the capabilities go. */
-	{BOTH, SANDBOX_STEP_BOUNDING, drop_bounding},
+	{ROOTED, SANDBOX_STEP_BOUNDING, drop_bounding},
 
 	/* Uid 0 must mean nothing, and no uid change may move capabilities about. Needs
 	 * CAP_SETPCAP; after this, changing ids no longer drops capabilities by itself,
 	 * which is why that is a step of its own. */
-	{BOTH, SANDBOX_STEP_SECUREBITS, lock_securebits},
+	{ROOTED, SANDBOX_STEP_SECUREBITS, lock_securebits},
 
 	/* The tenant's own ids: files, signals and /proc of other users are closed to it
 	 * even where a namespace would leak, or where there is none. Needs CAP_SETUID and
 	 * CAP_SETGID. */
-	{BOTH, SANDBOX_STEP_IDS, change_ids},
+	{ROOTED, SANDBOX_STEP_IDS, change_ids},
+
+	/* Where the ids stay, root must not be among them: it owns the container's files. */
+	{SINGLE, SANDBOX_STEP_IDS, stay_unprivileged},
 
 	/* Mounting, tracing, chroot, raw sockets, all inside of the own namespaces but
 	 * against kernel code that few have read. The last step that needs any was above. */
-	{BOTH, SANDBOX_STEP_CAPABILITIES, drop_capabilities},
+	{ALL, SANDBOX_STEP_CAPABILITIES, drop_capabilities},
 
 	/* Core dumps, ptrace and /proc/PID of the same user. Again, because a change of ids
 	 * sets it to fs.suid_dumpable. From here on what the change of ids undid, and what
 	 * needs no capability. */
-	{BOTH, SANDBOX_STEP_DUMPABLE, become_undumpable_again},
+	{ALL, SANDBOX_STEP_DUMPABLE, become_undumpable_again},
 
 	/* Again, because a change of ids clears the parent-death signal; and the supervisor
 	 * may have died in between. */
-	{BOTH, SANDBOX_STEP_SUPERVISOR, watch_supervisor_again},
+	{ALL, SANDBOX_STEP_SUPERVISOR, watch_supervisor_again},
 
 	/* No program may ever give privileges again. What Landlock and seccomp ask for from
 	 * the unprivileged, which is what we are now. */
-	{BOTH, SANDBOX_STEP_NO_NEW_PRIVILEGES, forbid_new_privileges},
+	{ALL, SANDBOX_STEP_NO_NEW_PRIVILEGES, forbid_new_privileges},
 
 	/* A current folder outside of the root is a way out (CVE-2024-21626). After the last
 	 * thing that could have moved it, and before Landlock makes looking harder. */
@@ -300,22 +314,22 @@ static const struct {
 
 	/* Modules are read by path: what is there must be the release, and not hidden behind
 	 * a folder that the tenant's id may not pass. As that id, before Landlock. */
-	{CONTAINER, SANDBOX_STEP_FOLDER, verify_release},
+	{BARE, SANDBOX_STEP_FOLDER, verify_release},
 
 	/* Writing, making, executing, binding, connecting, signalling: even on objects that
 	 * a mistake above left reachable. In a container it is the wall around the files. After
 	 * the mounts, which it would forbid, and before any thread exists, as it binds only the
 	 * one that calls. */
-	{BOTH, SANDBOX_STEP_LANDLOCK, enter_landlock},
+	{ALL, SANDBOX_STEP_LANDLOCK, enter_landlock},
 };
 
 int sandbox_enter(const struct sandbox_enter *enter, struct error *error)
 {
 	struct entering entering = {.as = enter, .ruleset = -1};
 	int result = 0;
-	if (enter->tier == TIER_CONTAINER && enter->tmp_bytes > 0)
-		return error_set(
-			error, ENOTSUP, "there is no /tmp (limits.tmp) in the tier container");
+	if (tier_is_bare(enter->tier) && enter->tmp_bytes > 0)
+		return error_set(error, ENOTSUP, "there is no /tmp (limits.tmp) in the tier %s",
+			tier_name(enter->tier));
 	for (size_t i = 0; i < ARRAY_LENGTH(entry) && result == 0; i++)
 		if (entry[i].tiers & bit_of(enter->tier) && !(enter->skip & entry[i].bit))
 			result = entry[i].take(&entering, error);

@@ -17,7 +17,7 @@
 #include <sys/types.h>
 
 /* Where a field or argument says `tier`: TIER_CONTAINER makes no namespaces and no mounts,
- * everything else is TIER_FULL. sandbox.c has the list of the steps of each. */
+ * TIER_SINGLE changes no ids either, everything else is TIER_FULL. sandbox.c has the list of the steps of each. */
 
 /* ---- the parent ---- */
 

@@ -321,7 +321,7 @@ static int add_file_rules(
 	int result = 0;
 	if (files >= SANDBOX_FILES_READ)
 		result = ALLOW(reading);
-	if (result == 0 && files >= SANDBOX_FILES_READ && options->tier != TIER_CONTAINER)
+	if (result == 0 && files >= SANDBOX_FILES_READ && !tier_is_bare(options->tier))
 		result = ALLOW(watching);
 	/* Without anything to write the mode is not looked at: mounts and Landlock see to it. */
 	if (files < SANDBOX_FILES_WRITE)
@@ -349,8 +349,8 @@ static int add_rules(
 	if (result == 0)
 		result = ADD(rules);
 	if (result == 0)
-		result = options->tier == TIER_CONTAINER ? ALLOW(container_calls)
-							 : ADD(namespace_rules);
+		result =
+			tier_is_bare(options->tier) ? ALLOW(container_calls) : ADD(namespace_rules);
 	if (result == 0)
 		result = add_file_rules(context, options, error);
 	if (result == 0 && options->network)
@@ -404,7 +404,7 @@ int sandbox_filter_build(const struct sandbox_filter_options *options,
 	if (filter == NULL)
 		return error_set(error, ENOMEM, "no memory for the seccomp filter");
 	filter->report = options->report;
-	filter->own_pid = options->tier == TIER_CONTAINER;
+	filter->own_pid = tier_is_bare(options->tier);
 	scmp_filter_ctx context = filter_new(SCMP_ACT_ERRNO(EPERM), SCMP_ACT_ERRNO(ENOSYS), error);
 	int result = context ? add_rules(context, options, error) : -ENOMEM;
 	if (result == 0)

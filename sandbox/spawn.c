@@ -137,7 +137,7 @@ pid_t spawn_clone(uint64_t flags, int *ret_pidfd, int *child_tid, int *cgroup)
 /* The namespaces that the child has in common with us. */
 static uint64_t shared_namespaces(const struct sandbox_spawn *spawn)
 {
-	return spawn->tier == TIER_CONTAINER ? NAMESPACES : spawn->share;
+	return tier_is_bare(spawn->tier) ? NAMESPACES : spawn->share;
 }
 
 static int write_maps(pid_t pid, const struct sandbox_spawn *spawn, struct error *error)
@@ -234,7 +234,7 @@ static _Noreturn void child_died(const struct error *error)
 	_exit(EXIT_UNFINISHED);
 }
 
-static void settle_child(int wait, const int *tid, uint64_t share)
+static void settle_child(int wait, const int *tid, const struct sandbox_spawn *spawn)
 {
 	struct error error = {0};
 	char byte;
@@ -250,11 +250,12 @@ static void settle_child(int wait, const int *tid, uint64_t share)
 		error_set(&error, EPROTO, "the C library's thread id is wrong after clone");
 		child_died(&error);
 	}
-	if (settle_sysctls(share, &error) < 0)
+	if (settle_sysctls(shared_namespaces(spawn), &error) < 0)
 		child_died(&error);
 	/* The host's /proc must not stay reachable for one step longer than needed. */
 	close_fd(&proc_fd);
-	if (identity_become_namespace_root(&error) < 0)
+	/* In tier single it is who it was, and may become nobody else. */
+	if (spawn->tier != TIER_SINGLE && identity_become_namespace_root(&error) < 0)
 		child_died(&error);
 }
 
@@ -317,7 +318,7 @@ pid_t sandbox_spawn(const struct sandbox_spawn *spawn, int *ret_pidfd, struct er
 		return spawn_failed(errno, error);
 	if (pid == 0) {
 		close_fd(&release);
-		settle_child(take_fd(&wait), tid, share);
+		settle_child(take_fd(&wait), tid, spawn);
 		return 0;
 	}
 	cleanup_close int owned = pidfd;

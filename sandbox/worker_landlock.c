@@ -60,9 +60,9 @@ int worker_landlock_prepare(const struct sandbox_enter *enter, struct error *err
 	cleanup_close int ruleset = landlock_open(LANDLOCK_NET_EVERYTHING, error);
 	if (ruleset < 0)
 		return ruleset;
-	if (enter->tier == TIER_CONTAINER && landlock_abi() < SANDBOX_LANDLOCK_ABI_ALONE)
+	if (tier_is_bare(enter->tier) && landlock_abi() < SANDBOX_LANDLOCK_ABI_ALONE)
 		return error_set(error, ENOTSUP,
-			"Landlock ABI %d is too old for the tier container, where it is the only "
+			"Landlock ABI %d is too old for this tier, where it is the only "
 			"wall around files (Linux 6.2 has ABI %d)",
 			landlock_abi(), SANDBOX_LANDLOCK_ABI_ALONE);
 	int result = add_rules(ruleset, enter, error);

@@ -4,7 +4,9 @@
     run.py integration [PATTERN]  test/integration
     run.py neighbours             test/neighbours: nothing else should run meanwhile
     run.py chaos                  test/chaos
+    run.py container [PATTERN]    test/container, on the host (tools/test-container)
     run.py vm                     what depends on the kernel, inside tools/vm
+    run.py package BOOT           test/vm/BOOT: the installed package, inside tools/vm
 
 Prints what failed with its output, what was skipped with its reason, and at the end one
 line of counts.
@@ -21,6 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 INTEGRATION = os.path.join(ROOT, "test", "integration")
 NEIGHBOURS = os.path.join(ROOT, "test", "neighbours")
 CHAOS = os.path.join(ROOT, "test", "chaos")
+CONTAINER = os.path.join(ROOT, "test", "container")
 
 # In the machine emulation makes everything some twenty times slower: what is asked of the
 # kernel there, not the whole suite.
@@ -100,8 +103,14 @@ def main():
         unit(arguments[0], counts)
     elif part == "integration":
         integration(arguments, counts)
+    elif part == "package":
+        os.environ["TENANTD_TEST_SLOW"] = "5"
+        sys.path.insert(0, os.path.join(ROOT, "test", "vm"))
+        integration([], counts, os.path.join(ROOT, "test", "vm", arguments[0]))
     elif part == "neighbours":
         integration(arguments, counts, NEIGHBOURS)
+    elif part == "container":
+        integration(arguments, counts, CONTAINER)
     elif part == "chaos":
         integration(arguments, counts, CHAOS)
     else:

@@ -47,11 +47,17 @@ int helper_limits(struct error *error)
 int helper_become(uint32_t id, struct error *error)
 {
 	const pid_t parent = getppid();
-	int result = identity_drop_bounding(error);
-	if (result == 0)
-		result = identity_lock_securebits(error);
-	if (result == 0)
-		result = identity_become(id, error);
+	int result = 0;
+	/* In tier single the supervisor is no other, and could not change that. */
+	if (getuid() == id && id != 0) {
+		result = identity_is(id, error);
+	} else {
+		result = identity_drop_bounding(error);
+		if (result == 0)
+			result = identity_lock_securebits(error);
+		if (result == 0)
+			result = identity_become(id, error);
+	}
 	if (result == 0)
 		result = identity_drop_capabilities(error);
 	if (result < 0)

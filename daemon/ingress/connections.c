@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 4096 /* that are not handed over yet */
-#define WAITING_MAX 512      /* of one tenant */
+#define WAITING_MAX 512      /* of one tenant, at most: see may_wait */
 #define ACCEPTS_MAX 64       /* in one turn from one listener */
 #define EVICTIONS_MAX 64     /* likewise, when places run out */
 
@@ -122,6 +122,7 @@ static void stop_waiting(struct connection *connection)
 	if (connection->tenant == NULL)
 		return;
 	connection->tenant->waiting--;
+	connection->world->waiting_count--;
 	connection->world->counts->tenants[connection->tenant->id].waiting =
 		connection->tenant->waiting;
 	connection->tenant = NULL;
@@ -253,10 +254,43 @@ static void drain(struct connection *connection)
 
 /* ---- to the worker ---- */
 
+static void connection_ready(struct watch *ready, uint32_t events);
+
 static void handed(struct connection *connection, struct tenant *tenant)
 {
 	connection->world->counts->tenants[tenant->id].handed++;
 	end(connection);
+}
+
+/* Who has most waiting. */
+static struct tenant *most_waiting(const struct world *world)
+{
+	struct tenant *most = NULL;
+	for (size_t i = 0; i < INGRESS_TENANTS_MAX; i++) {
+		struct tenant *tenant = world->tenants[i];
+		if (tenant && tenant->waiting > (most ? most->waiting : 0))
+			most = tenant;
+	}
+	return most;
+}
+
+/* Half of the places are for those whose tenant is not known yet: a few tenants that never
+ * come must not be the end of everybody. In the other half, when it is full, who has most
+ * gives way. */
+static bool may_wait(struct world *world, const struct tenant *tenant)
+{
+	if (!tenant->wait || tenant->waiting >= WAITING_MAX)
+		return false;
+	if (world->waiting_count < world->connection_max / 2)
+		return true;
+	struct tenant *most = most_waiting(world);
+	if (most == NULL || tenant->waiting + 1 >= most->waiting)
+		return false;
+	struct connection *oldest = world->waiting.first;
+	while (oldest->tenant != most)
+		oldest = oldest->next;
+	refuse_busy(oldest, most);
+	return true;
 }
 
 static void wait_for(struct connection *connection, struct tenant *tenant)
@@ -264,11 +298,12 @@ static void wait_for(struct connection *connection, struct tenant *tenant)
 	struct world *world = connection->world;
 	/* A client that gives up is noticed by HUP; one that has closed its side may still
 	 * want to read. */
-	if (!tenant->wait || tenant->waiting >= WAITING_MAX || !watch(connection, EPOLLET)) {
+	if (!may_wait(world, tenant) || !watch(connection, EPOLLET)) {
 		refuse_busy(connection, tenant);
 		return;
 	}
 	connection->tenant = tenant;
+	world->waiting_count++;
 	world->counts->tenants[tenant->id].waiting = ++tenant->waiting;
 	enter(connection, &world->waiting, WAIT_MS);
 	channel_want(world, tenant);
@@ -322,7 +357,7 @@ void connection_return(struct world *world, struct tenant *tenant, int fd, uint3
 		return;
 	}
 	world->counts->tenants[tenant->id].handed--;
-	connection->watch.fd = fd;
+	connection->watch = (struct watch){connection_ready, fd};
 	connection->flags = flags;
 	connection->tls = flags & HANDOVER_TLS;
 	pass_on(connection, tenant);

@@ -185,5 +185,6 @@ struct world {
 	/* Of a fixed number, in one mapping, of which only what was used once takes memory. */
 	struct connection *connections;
 	size_t connection_max, connection_made, connection_used;
+	size_t waiting_count; /* of all tenants */
 	struct connection_list spare, ending, heads, waiting, answered;
 };

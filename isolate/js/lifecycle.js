@@ -173,6 +173,12 @@ hooks.startServer = (given, env, needed, started) => {
 	return undefined;
 };
 
+// Of a program that may be a script (`tenantd run`): does its default export GIVEN serve?
+hooks.serves = (given) => {
+	program = given;
+	return has('fetch') || has('scheduled');
+};
+
 // ---- probes and schedules ----
 
 const PROBED = 0;
@@ -241,6 +247,9 @@ hooks.drain = () => {
 	const heard = process.emit('SIGTERM', 'SIGTERM', 15) ? HEARD : 0;
 	return has('shutdown') || hasListeners(globalTarget, 'shutdown') ? heard | SHUTDOWN : heard;
 };
+
+// A signal that the supervisor got. Does anybody listen to it?
+hooks.signal = (name, number) => process.emit(name, name, number);
 
 // All requests are answered, all promises settled.
 hooks.shutdown = () => {

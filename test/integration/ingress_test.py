@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -205,8 +206,12 @@ class IngressTest(TenantdTest):
         self.serve("api", "api.test")
         with connect() as connection:
             connection.sendall(head("shop.test") + head("api.test", "/secret"))
-            self.assertEqual(read_response(connection)[0], 200)
-            self.assertEqual(read_response(connection)[0], 421)
+            data = b""
+            while chunk := connection.recv(65536):
+                data += chunk
+        self.assertEqual(data.count(b"HTTP/1.1 200 "), 1, data)
+        self.assertEqual(data.count(b"HTTP/1.1 421 "), 1, data)
+        self.assertNotIn(b"secret", data)
 
     def test_listeners_of_its_own_take_any_host(self):
         folder = self.program("both")
@@ -351,7 +356,7 @@ class IngressTest(TenantdTest):
 
     def test_killed_instances_lose_only_what_they_had(self):
         """What a worker had not taken from its channel goes to another."""
-        self.serve("shop", "shop.test", manifest={"instances": 2, "backoff": {"initial": "10ms"}})
+        self.serve("shop", "shop.test", manifest={"instances": 2, "restart": {"backoff": "10ms"}})
         with Load("shop.test") as load:
             for _ in range(4):
                 serving = [i["pid"] for i in self.daemon.status("shop")["instances"] if i["pid"]]
@@ -361,6 +366,26 @@ class IngressTest(TenantdTest):
         print(f"4 instances killed: {load.done} requests, {len(load.failures)} lost")
         self.assertLess(len(load.failures), 4 * 4 + 1)
 
+    def test_clients_of_a_dead_worker_may_give_up(self):
+        """What a worker left in its channel waits in ingress, and may end there."""
+        self.serve("gone", "gone.test", manifest={"restart": {"backoff": "1h", "cap": "1h"}})
+        self.serve("well", "well.test")
+        before, worker = self.pid(), self.daemon.status("gone")["pid"]
+        waiting = lambda: self.daemon.status("gone")["ingress"]["waiting"]
+        os.kill(worker, signal.SIGSTOP)
+        clients = [connect() for _ in range(4)]
+        for client in clients:
+            client.sendall(head("gone.test"))
+        wait_until(lambda: self.daemon.status("gone")["ingress"]["handed"] == 4, what="handing")
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: waiting() == 4, what="their return")
+        for client in clients:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        wait_until(lambda: waiting() == 0, what="their end")
+        self.assertEqual(get("well.test")[0], 200)
+        self.assertEqual(self.pid(), before, self.daemon.log()[-2000:])
+
     def test_a_sleeping_tenant_is_woken(self):
         self.serve("sleepy", "sleepy.test", manifest={"idle": "stop after 1s"})
         for _ in range(2):
@@ -368,6 +393,7 @@ class IngressTest(TenantdTest):
             wait_until(lambda: self.daemon.status("sleepy")["state"] == "idle", 15, "sleep")
         clients = [connect() for _ in range(8)]
         for client in clients:
+            self.addCleanup(client.close)
             client.sendall(head("sleepy.test", "/", "Connection: close"))
         self.assertEqual([read_response(client)[0] for client in clients], [200] * 8)
 
@@ -422,6 +448,42 @@ class IngressTest(TenantdTest):
             link = os.readlink(f"/proc/{pid}/fd/{entry}")
             self.assertTrue(entry in ("0", "1", "2") or link.startswith(("socket:", "anon_inode:")),
                             (entry, link))
+
+
+class FewPlacesTest(TenantdTest):
+    """With 1024 descriptors' worth of places, that two tenants could fill."""
+    options = ("--http", f"127.0.0.1:{HTTP}")
+    wrapper = ("prlimit", "--nofile=2048:2048")
+    program, sites, serve = IngressTest.program, IngressTest.sites, IngressTest.serve
+
+    def wait_for_ever(self, name):
+        """A tenant whose next instance comes in an hour, or much later than this test."""
+        self.serve(name, f"{name}.test", source="""
+export default { fetch() { setTimeout(() => process.exit(1)); return new Response('bye\\n'); } };
+""", manifest={"restart": {"backoff": "1h", "cap": "1h"}})
+        while self.daemon.status(name)["backoff_ms"] < 120_000:
+            get(f"{name}.test")
+            wait_until(lambda: self.daemon.status(name)["state"] == "backoff", what="its end")
+            if self.daemon.status(name)["backoff_ms"] < 120_000:
+                self.daemon.ctl("restart", name)
+
+    def test_tenants_that_never_come_leave_room_for_others(self):
+        self.serve("well", "well.test")
+        self.serve("sleepy", "sleepy.test", manifest={"idle": "stop after 1s"})
+        waiting = lambda name: self.daemon.status(name)["ingress"]["waiting"]
+        for name in ("one", "other"):
+            self.wait_for_ever(name)
+            for _ in range(600):
+                client = connect()
+                self.addCleanup(client.close)
+                client.sendall(head(f"{name}.test"))
+        wait_until(lambda: waiting("one") + waiting("other") == 512, what="waiting clients")
+        self.assertIn(waiting("other"), range(250, 260), "who had more did not give way")
+        began = time.monotonic()
+        self.assertEqual(get("well.test")[0], 200)
+        wait_until(lambda: self.daemon.status("sleepy")["state"] == "idle", 15, "sleep")
+        self.assertEqual(get("sleepy.test")[0], 200)
+        self.assertLess(time.monotonic() - began, 15 * harness.SLOW)
 
 
 class OptionsTest(unittest.TestCase):

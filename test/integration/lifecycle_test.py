@@ -31,7 +31,7 @@ class Load:
     def __init__(self, port, threads=4):
         self.port, self.answers, self.failures = port, {}, []
         self.lock, self.over = threading.Lock(), threading.Event()
-        self.threads = [threading.Thread(target=self.run) for _ in range(threads)]
+        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(threads)]
         for thread in self.threads:
             thread.start()
 
@@ -339,7 +339,7 @@ class TrialTest(Lifecycle):
         done = self.daemon.ctl("deploy", "trial", self.program("v2", self.DIES,
                                                                min_healthy="3s"))
         self.assertEqual(done.returncode, 1)
-        self.assertIn("code 9", done.stderr)
+        self.assertIn("process.exit(9)", done.stderr)
         self.assertLess(time.monotonic() - begin, 2.5 * SLOW)
         load.stop()
         # What v2 answered before it ended is fine; nothing else is.
@@ -525,6 +525,8 @@ class CanaryTest(Lifecycle):
 
 
 class WarmTest(Lifecycle):
+    options = ("--warm", "0")
+
     def test_tenants_want_warm_workers(self):
         def warm():
             # Forked from the zygote, and nobody's yet.

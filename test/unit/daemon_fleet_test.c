@@ -118,9 +118,12 @@ static void end_with(size_t number, enum end_reason reason, int exit_code)
 {
 	struct instance *instance = made[number];
 	assert_non_null(instance);
-	instance->end.reason = reason;
-	instance->end.exit_code = exit_code;
-	instance->end.signal = exit_code < 0 ? SIGKILL : 0;
+	struct instance_end end = {
+		.reason = reason,
+		.exit_code = exit_code,
+		.signal = exit_code < 0 ? SIGKILL : 0,
+	};
+	instance->end = &end; /* until it is freed, in there */
 	instance->stage = INSTANCE_ENDED;
 	instance->events->ended(instance, instance->data);
 }

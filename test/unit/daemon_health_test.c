@@ -34,7 +34,7 @@ static void on_ended(struct instance *it, void *data)
 {
 	(void)data;
 	end_count++;
-	end = it->end;
+	end = *it->end;
 }
 
 static void on_readiness(struct instance *it, void *data)

@@ -45,7 +45,7 @@ static void on_ended(struct instance *which, void *data)
 {
 	(void)data;
 	ended_count++;
-	end = which->end;
+	end = *which->end;
 	instance = instance_free(which);
 }
 

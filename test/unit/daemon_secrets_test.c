@@ -161,7 +161,7 @@ static void a_missing_one_says_where_it_was_looked_for(void **state)
 	refuse("NONE", ENOKEY, "shop.NONE and NONE");
 }
 
-static void credentials_are_the_second_and_third_place(void **state)
+static void credentials_come_after_files_the_most_specific_first(void **state)
 {
 	char path[256];
 	(void)state;
@@ -172,6 +172,10 @@ static void credentials_are_the_second_and_third_place(void **state)
 	snprintf(path, sizeof path, "%s/shop.KEY", folder);
 	put_at(path, "its own", 0440);
 	take("KEY", "KEY=its own");
+	/* As ImportCredential=tenantd.* names it. */
+	snprintf(path, sizeof path, "%s/tenantd.shop.KEY", folder);
+	put_at(path, "imported", 0400);
+	take("KEY", "KEY=imported");
 	put("KEY", "of the operator", 0600);
 	take("KEY", "KEY=of the operator");
 }
@@ -335,7 +339,7 @@ int main(void)
 		TEST(links_folders_and_pipes_are_refused),
 		TEST(too_long_and_binary_ones_are_refused),
 		TEST(a_missing_one_says_where_it_was_looked_for),
-		TEST(credentials_are_the_second_and_third_place),
+		TEST(credentials_come_after_files_the_most_specific_first),
 		TEST(values_become_stars),
 		TEST(overlapping_values_leave_nothing_over),
 		TEST(short_values_stay),

@@ -49,10 +49,10 @@ static void assert_same(const struct state_tenant *one, const struct state_tenan
 	assert_string_equal(one->release, other->release);
 	assert_int_equal(one->running, other->running);
 	assert_int_equal(one->uid_slot, other->uid_slot);
-	assert_int_equal(one->ports.count, other->ports.count);
-	for (size_t i = 0; i < one->ports.count; i++) {
-		assert_string_equal(one->ports.items[i].spec, other->ports.items[i].spec);
-		assert_int_equal(one->ports.items[i].port, other->ports.items[i].port);
+	assert_int_equal(one->port_count, other->port_count);
+	for (size_t i = 0; i < one->port_count; i++) {
+		assert_string_equal(one->ports[i].spec, other->ports[i].spec);
+		assert_int_equal(one->ports[i].port, other->ports[i].port);
 	}
 }
 
@@ -73,11 +73,9 @@ static void test_what_is_written_is_read(void **unused)
 	struct state state;
 	struct error error = {0};
 	two.running = false;
-	two.ports.count = 2;
-	strcpy(two.ports.items[0].spec, "127.0.0.1:0");
-	two.ports.items[0].port = 40123;
-	strcpy(two.ports.items[1].spec, "[::1]:0");
-	two.ports.items[1].port = 65535;
+	struct listener_port ports[] = {{"127.0.0.1:0", 40123}, {"odd\"\\name=[::1]:0", 65535}};
+	two.ports = ports;
+	two.port_count = 2;
 	assert_int_equal(state_write(folder_fd, tenants, 2, &error), 0);
 	assert_int_equal(state_read(folder_fd, &state, &error), 0);
 	assert_int_equal(state.count, 2);

@@ -33,6 +33,11 @@ static void a_tier_below_what_the_policy_demands_refuses_the_start(void **state)
 	assert_non_null(strstr(error.message, "demands the tier \"full\""));
 	assert_non_null(strstr(error.message, "gives \"container\""));
 	assert_null(instance);
+	factory.tier = TIER_SINGLE;
+	policy->tier = TIER_CONTAINER;
+	assert_int_equal(
+		instance_start(&factory, &spec, &events, NULL, &instance, &error), -ENOTSUP);
+	assert_non_null(strstr(error.message, "gives \"single\""));
 	policy_free(policy);
 }
 

@@ -129,9 +129,24 @@ static void too_much_is_shown_as_a_whole(void **unused)
 	assert_string_equal(patched(a), b);
 }
 
+static void what_nobody_can_read_is_no_text(void **state)
+{
+	(void)state;
+	static char text[DIFF_TEXT_LINE_MAX + 2];
+	assert_true(diff_is_text("", 0));
+	assert_true(diff_is_text("a\nb", 3));
+	assert_false(diff_is_text("a\0b", 3));
+	memset(text, 'x', sizeof text);
+	assert_true(diff_is_text(text, DIFF_TEXT_LINE_MAX));
+	assert_false(diff_is_text(text, DIFF_TEXT_LINE_MAX + 1));
+	text[1] = '\n';
+	assert_true(diff_is_text(text, DIFF_TEXT_LINE_MAX + 2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_nobody_can_read_is_no_text),
 		cmocka_unit_test(small_ones),
 		cmocka_unit_test(context_is_three_lines),
 		cmocka_unit_test(whatever_differs_can_be_patched),

@@ -235,7 +235,8 @@ static void add_sites(uint32_t id, size_t count, const struct ingress_site *site
 	static struct ingress_sites message;
 	message.tenant = "t";
 	message.count = count;
-	memcpy(message.sites, sites, count * sizeof *sites);
+	for (size_t i = 0; i < count; i++)
+		message.sites[i] = sites[i];
 	struct tenant *tenant = tenant_take(&world, id);
 	assert_non_null(tenant);
 	assert_int_equal(sites_stage(tenant, &message), 0);

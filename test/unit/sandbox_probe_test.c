@@ -38,6 +38,8 @@ static void what_is_missing_costs_the_tier(void **state)
 	assert_int_equal(probe_tier(&report), TIER_FULL);
 	report.items[0].state = PROBE_MISSING;
 	assert_int_equal(probe_tier(&report), TIER_CONTAINER);
+	report.no_ids = true;
+	assert_int_equal(probe_tier(&report), TIER_SINGLE);
 	report.items[0].state = PROBE_FATAL;
 	assert_int_equal(probe_tier(&report), TIER_NONE);
 }

@@ -153,6 +153,10 @@ static void base64_is_canonical(void **unused)
 	key[0] = '-';
 	assert_int_equal(signature_base64(key, 44, bytes, sizeof bytes), -EINVAL);
 	assert_int_equal(signature_base64("AAAA", 4, bytes, sizeof bytes), -EINVAL);
+	/* One that looks like a path. */
+	key[0] = '/';
+	assert_int_equal(signature_key_read(key, bytes, NULL), 0);
+	assert_int_equal(bytes[0], 0xFC);
 }
 
 static void keys_are_looked_at(void **unused)
