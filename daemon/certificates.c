@@ -343,8 +343,8 @@ static bool restore_pair(struct pair *pair, const json_t *packed, struct takeove
 	return pair->host && pair->certificate && pair->key &&
 	       takeover_take_bytes(takeover, json_object_get(packed, "chain_text"),
 		       &pair->chain_text, &length) == 0 &&
-	       takeover_take_bytes(takeover, json_object_get(packed, "key_text"),
-		       &pair->key_text, &length) == 0;
+	       takeover_take_bytes(takeover, json_object_get(packed, "key_text"), &pair->key_text,
+		       &length) == 0;
 }
 
 struct certificates *certificates_restore(const json_t *packed, struct takeover *takeover)

@@ -55,8 +55,8 @@ void control_item(struct control_connection *connection, json_t *item);
 /* The last message: {"done": DONE} (taken; NULL is {}). */
 void control_done(struct control_connection *connection, json_t *done);
 /* The same, with FD_COUNT descriptors, which stay the caller's. */
-void control_done_with(struct control_connection *connection, json_t *done, const int *fds,
-	size_t fd_count);
+void control_done_with(
+	struct control_connection *connection, json_t *done, const int *fds, size_t fd_count);
 /* The last message: an error. CODE is a word for programs, EXIT the exit code. */
 void control_fail(struct control_connection *connection, const char *code, int exit,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -73,8 +73,8 @@ void control_pause(struct control *control, bool pause);
 /* The socket, its connections that wait, and ASKER, which is to be answered by the next daemon.
  * Others, with requests under way, end. */
 struct takeover;
-json_t *control_pack(struct control *control, const struct control_connection *asker,
-	struct takeover *takeover);
+json_t *control_pack(
+	struct control *control, const struct control_connection *asker, struct takeover *takeover);
 /* As control_open, with what was packed; *RET_ASKER is NULL when it is gone. */
 int control_adopt(sd_event *event, const char *path, const struct control_verb *verbs,
 	size_t verb_count, void *data, const json_t *packed, struct takeover *takeover,

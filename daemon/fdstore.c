@@ -244,18 +244,17 @@ json_t *fdstore_pack(struct takeover *takeover)
 	for (size_t i = 0; i < store.count; i++) {
 		const struct passed *passed = &store.passed[i];
 		if (passed->fd >= 0)
-			json_array_append_new(list,
-				json_pack("{s:o, s:o, s:b}", "fd",
-					takeover_put_fd(takeover, passed->fd), "name",
-					takeover_text(passed->name), "lent", passed->lent));
+			json_array_append_new(
+				list, json_pack("{s:o, s:o, s:b}", "fd",
+					      takeover_put_fd(takeover, passed->fd), "name",
+					      takeover_text(passed->name), "lent", passed->lent));
 	}
 	return list;
 }
 
 static int restore(int fd, const char *name, bool lent, struct error *error)
 {
-	struct passed *larger =
-		reallocarray(store.passed, store.count + 1, sizeof *store.passed);
+	struct passed *larger = reallocarray(store.passed, store.count + 1, sizeof *store.passed);
 	char *copy = strdup(name);
 	if (larger)
 		store.passed = larger;
@@ -268,8 +267,8 @@ static int restore(int fd, const char *name, bool lent, struct error *error)
 	return 0;
 }
 
-int fdstore_restore(const json_t *packed, const json_t *ports, struct takeover *takeover,
-	struct error *error)
+int fdstore_restore(
+	const json_t *packed, const json_t *ports, struct takeover *takeover, struct error *error)
 {
 	const json_t *from;
 	int result = 0;

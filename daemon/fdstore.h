@@ -43,5 +43,5 @@ void fdstore_sweep(void);
  * here. And back, with PORTS, which are taken by their address as if they had been passed. */
 struct takeover;
 json_t *fdstore_pack(struct takeover *takeover);
-int fdstore_restore(const json_t *packed, const json_t *ports, struct takeover *takeover,
-	struct error *error);
+int fdstore_restore(
+	const json_t *packed, const json_t *ports, struct takeover *takeover, struct error *error);

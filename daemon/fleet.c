@@ -118,8 +118,8 @@ static int start_one(struct fleet *fleet, uint32_t slot, struct error *error)
 	if (result == 0)
 		result = reserve_member(fleet, error);
 	if (result == 0)
-		result = instance_start(&options->supervisor->factory, &spec, &fleet_instance_events,
-			fleet, &instance, error);
+		result = instance_start(&options->supervisor->factory, &spec,
+			&fleet_instance_events, fleet, &instance, error);
 	if (result < 0)
 		return result;
 	fleet->members[fleet->member_count++] = (struct fleet_member){

@@ -492,8 +492,7 @@ static int64_t free_id(struct ingress *ingress)
 	return -EUSERS;
 }
 
-struct ingress_tenant *ingress_take(
-	struct ingress *ingress, const char *name, struct error *error)
+struct ingress_tenant *ingress_take(struct ingress *ingress, const char *name, struct error *error)
 {
 	struct ingress_tenant *tenant = ingress_find(ingress, name);
 	if (tenant)
@@ -559,8 +558,8 @@ static bool renew_certificates(struct ingress *ingress, struct ingress_tenant *t
 	struct error error;
 	if (ingress->listeners[1].count == 0)
 		return false;
-	if (certificates_read(tenant->name, &tenant->sites, tenant->certificates, false, &read,
-		    &error) < 0) {
+	if (certificates_read(
+		    tenant->name, &tenant->sites, tenant->certificates, false, &read, &error) < 0) {
 		log_error("event=certificates-kept tenant=%s message=\"%s\"", tenant->name,
 			error.message);
 		return false;

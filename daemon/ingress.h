@@ -58,8 +58,8 @@ json_t *ingress_pack(const struct ingress *ingress, struct takeover *takeover);
  * takes nothing away. */
 json_t *ingress_pack_certificates(
 	const struct ingress *ingress, const char *tenant, struct takeover *takeover);
-void ingress_restore_certificates(struct ingress *ingress, const char *tenant,
-	const json_t *packed, struct takeover *takeover);
+void ingress_restore_certificates(struct ingress *ingress, const char *tenant, const json_t *packed,
+	struct takeover *takeover);
 /* Kills the process. Takes NULL; returns NULL. All that follow take NULL for INGRESS. */
 struct ingress *ingress_free(struct ingress *ingress);
 

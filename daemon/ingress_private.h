@@ -14,7 +14,7 @@ struct ingress_tenant {
 	uint32_t id; /* of ingress's own; a place in the counts */
 	char name[64];
 	struct policy_sites sites;
-	struct certificates *certificates; /* of them; NULL: none, or no port for them */
+	struct certificates *certificates;   /* of them; NULL: none, or no port for them */
 	struct ingress_tenant_counts before; /* of whoever had its place in the counts */
 	bool wait;
 	bool sites_due, wait_due; /* the process does not know yet */
@@ -66,5 +66,4 @@ ssize_t ingress_worker_message(const struct ingress_tenant *tenants,
 /* NULL: it has no site, and no instance. */
 struct ingress_tenant *ingress_find(const struct ingress *ingress, const char *name);
 /* The same, made if need be. */
-struct ingress_tenant *ingress_take(
-	struct ingress *ingress, const char *name, struct error *error);
+struct ingress_tenant *ingress_take(struct ingress *ingress, const char *name, struct error *error);

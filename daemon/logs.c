@@ -5,10 +5,10 @@
 #include "common/escape.h"
 #include "common/file.h"
 #include "common/log.h"
-#include "daemon/takeover.h"
 #include "daemon/journal.h"
 #include "daemon/logs_old.h"
 #include "daemon/secrets.h"
+#include "daemon/takeover.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -668,8 +668,7 @@ void tenant_log_delete(int folder_fd, const char *name)
 
 /* ---- for the next daemon ---- */
 
-json_t *tenant_log_pack(
-	const struct tenant_log *log, uint32_t instance, struct takeover *takeover)
+json_t *tenant_log_pack(const struct tenant_log *log, uint32_t instance, struct takeover *takeover)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < log->pipe_places; i++) {
@@ -679,8 +678,7 @@ json_t *tenant_log_pack(
 		json_array_append_new(list,
 			json_pack("{s:o, s:s, s:o}", "fd", takeover_put_fd(takeover, pipe->fd),
 				"stream", log_stream_name(pipe->stream), "line",
-				pipe->line ? takeover_put_bytes(
-						     takeover, pipe->line, pipe->length)
+				pipe->line ? takeover_put_bytes(takeover, pipe->line, pipe->length)
 					   : json_null()));
 	}
 	return list;
@@ -695,8 +693,8 @@ static int restore_pipe(struct tenant_log *log, uint32_t instance, struct secret
 	const int fd = takeover_take_fd(takeover, json_object_get(packed, "fd"));
 	if (fd < 0)
 		return error_set(error, EBADF, "a log pipe was not handed over");
-	int result = tenant_log_attach(log, fd, out ? LOG_STREAM_STDOUT : LOG_STREAM_STDERR,
-		instance, secrets, error);
+	int result = tenant_log_attach(
+		log, fd, out ? LOG_STREAM_STDOUT : LOG_STREAM_STDERR, instance, secrets, error);
 	if (result < 0 || json_is_null(json_object_get(packed, "line")))
 		return result;
 	if (takeover_take_bytes(takeover, json_object_get(packed, "line"), &line, &length) < 0 ||

@@ -72,8 +72,7 @@ void tenant_log_unfollow(struct tenant_log *log, void *data);
 /* The pipes of INSTANCE, with the lines that are not complete, for a daemon that takes over; and
  * back. SECRETS as for tenant_log_attach. What was printed before is in the file. */
 struct takeover;
-json_t *tenant_log_pack(
-	const struct tenant_log *log, uint32_t instance, struct takeover *takeover);
+json_t *tenant_log_pack(const struct tenant_log *log, uint32_t instance, struct takeover *takeover);
 int tenant_log_restore(struct tenant_log *log, uint32_t instance, const char *release,
 	struct secrets *secrets, const json_t *packed, struct takeover *takeover,
 	struct error *error);

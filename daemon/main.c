@@ -3,14 +3,14 @@
 #include "common/control.h"
 #include "common/log.h"
 #include "daemon/fdstore.h"
-#include "daemon/takeover.h"
 #include "daemon/history.h"
 #include "daemon/journal.h"
-#include "daemon/run_single.h"
 #include "daemon/reexec.h"
+#include "daemon/run_single.h"
 #include "daemon/secrets.h"
 #include "daemon/shared_ports.h"
 #include "daemon/supervisor.h"
+#include "daemon/takeover.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -121,13 +121,14 @@ static const char *own_folder(void)
  * PREFIX/sbin/tenantd has them in PREFIX/lib/tenantd. */
 static const char *runtime_folder(void)
 {
-	static char path[PATH_MAX + sizeof "/../lib/tenantd/tenant-zygote"];
+	static char real[PATH_MAX];
+	char path[PATH_MAX + sizeof "/../lib/tenantd/tenant-zygote"];
 	const char *own = own_folder();
-	const int length = snprintf(path, sizeof path, "%s/../lib/tenantd", own);
-	snprintf(path + length, sizeof path - (size_t)length, "/tenant-zygote");
-	const bool installed = access(path, X_OK) == 0;
-	path[length] = '\0';
-	return installed ? path : own;
+	snprintf(path, sizeof path, "%s/../lib/tenantd/tenant-zygote", own);
+	if (realpath(path, real) == NULL)
+		return own;
+	*strrchr(real, '/') = '\0';
+	return real;
 }
 
 static int parse_number(const char *option, const char *text, unsigned long least,

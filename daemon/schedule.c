@@ -481,24 +481,25 @@ bool schedules_done(struct schedules *schedules, const struct instance *instance
 	memcpy(&outcome, message, sizeof outcome);
 	if (schedules == NULL || outcome.id == 0 || outcome.id > schedules->last_run)
 		return false;
-	for (struct timetable *table = schedules->tables; table; table = table->next)
-		for (size_t i = 0; i < table->count; i++) {
-			struct schedule *schedule = &table->items[i];
-			struct schedule_run **place = &schedule->runs;
-			while (*place && (*place)->id != outcome.id)
-				place = &(*place)->next;
-			if (*place == NULL)
-				continue;
-			if ((*place)->instance != instance->id)
-				return false;
-			snprintf(text, sizeof text, "%.*s", (int)(length - sizeof outcome),
-				(const char *)message + sizeof outcome);
-			secrets_redact_string(instance->secrets, text);
-			escape_line(why, sizeof why, text, strlen(text), 0);
-			finish(table, schedule, place, outcome.ok, why[0] ? why : "it failed");
-			arm(table);
-			return true;
-		}
+	/* Its tenant's only: it may say so as often as it is listened to. */
+	struct timetable *table = find(schedules, instance->tenant);
+	for (size_t i = 0; table && i < table->count; i++) {
+		struct schedule *schedule = &table->items[i];
+		struct schedule_run **place = &schedule->runs;
+		while (*place && (*place)->id != outcome.id)
+			place = &(*place)->next;
+		if (*place == NULL)
+			continue;
+		if ((*place)->instance != instance->id)
+			return false;
+		snprintf(text, sizeof text, "%.*s", (int)(length - sizeof outcome),
+			(const char *)message + sizeof outcome);
+		secrets_redact_string(instance->secrets, text);
+		escape_line(why, sizeof why, text, strlen(text), 0);
+		finish(table, schedule, place, outcome.ok, why[0] ? why : "it failed");
+		arm(table);
+		return true;
+	}
 	return true; /* of a schedule that is no more */
 }
 
@@ -514,8 +515,12 @@ void schedules_forget_instance(struct schedules *schedules, const struct instanc
 					place = &(*place)->next;
 					continue;
 				}
+				/* One that was freed while it lived has no end. */
+				const enum end_reason reason = instance->end
+								       ? instance->end->reason
+								       : instance->kill_reason;
 				snprintf(why, sizeof why, "its worker ended: %s",
-					end_reason_name(instance->end->reason));
+					end_reason_name(reason));
 				finish(table, &table->items[i], place, false, why);
 			}
 		}

@@ -40,8 +40,8 @@ struct schedule_calls {
 };
 
 /* Of the whole daemon. Reads the file below STATE_FD (which stays the caller's, as does
- * CALLS; -1: nothing is kept, and what was missed before is not known); one that makes no sense is put aside with a warning: it decides about nothing but
- * counts. */
+ * CALLS; -1: nothing is kept, and what was missed before is not known); one that makes no sense is
+ * put aside with a warning: it decides about nothing but counts. */
 int schedules_open(sd_event *event, int state_fd, const struct schedule_calls *calls,
 	struct schedules **ret, struct error *error);
 /* Writes what is to be written. Takes NULL; returns NULL. */

@@ -42,8 +42,10 @@ int cgroup_file_write(int folder, const char *file, const char *text);
 int cgroup_file_write_u64(int folder, const char *file, uint64_t value);
 /* Reads a small file as text. Returns the length or a negative errno. */
 int cgroup_file_read(int folder, const char *file, char *text, size_t size);
-/* A number, or the number after KEY in a file of "key value" lines. -ENOENT when there
+/* The number that TEXT is, or the one after KEY in lines of "key value". -ENOENT when there
  * is none; "max" is UINT64_MAX. */
+int cgroup_text_u64(const char *text, const char *key, uint64_t *ret_value);
+/* The same of a file. */
 int cgroup_file_read_u64(int folder, const char *file, const char *key, uint64_t *ret_value);
 
 /* What differs between the versions. CONTROLLERS are the ones of this hierarchy. */

@@ -6,7 +6,7 @@
     run.py chaos                  test/chaos
     run.py container [PATTERN]    test/container, on the host (tools/test-container)
     run.py vm                     what depends on the kernel, inside tools/vm
-    run.py package BOOT           test/vm/BOOT: the installed package, inside tools/vm
+    run.py package BOOT [PATTERN] test/vm/BOOT: the installed package, inside tools/vm
 
 Prints what failed with its output, what was skipped with its reason, and at the end one
 line of counts.
@@ -106,7 +106,7 @@ def main():
     elif part == "package":
         os.environ["TENANTD_TEST_SLOW"] = "5"
         sys.path.insert(0, os.path.join(ROOT, "test", "vm"))
-        integration([], counts, os.path.join(ROOT, "test", "vm", arguments[0]))
+        integration(arguments[1:], counts, os.path.join(ROOT, "test", "vm", arguments[0]))
     elif part == "neighbours":
         integration(arguments, counts, NEIGHBOURS)
     elif part == "container":

@@ -309,40 +309,64 @@ def bench_calls(peers, results):
 TARGETS = (
     ("cold_start_ms", "cold_start_ms", 0.4),
     ("warm_start_ms", "cold_start_ms", 0.15),
+    ("wake_ms", "cold_start_ms", 0.5),
+    ("wake_warm_ms", "cold_start_ms", 0.25),
     ("cpu_us_per_request", "cpu_us_per_request", 1.0),
     ("cpu_us_per_post_json_1k", "cpu_us_per_post_json_1k", 1.0),
     ("cpu_us_per_20_headers", "cpu_us_per_20_headers", 1.0),
 )
-# (metric, the most that confinement may cost)
-CONFINED = (("file_read_us", 1.2), ("fetch_us", 1.2))
-ABSOLUTE = (("pss_per_tenant_kb", 800), ("memory_per_tenant_kb", 1400))
+# (metric, the one way, the other, the most that the first may be of the second)
+RATIOS = (
+    ("file_read_us", "tenantd", "unconfined", 1.2),
+    ("fetch_us", "tenantd", "unconfined", 1.2),
+    ("cpu_us_keep_alive", "ingress", "direct", 1.05),
+    ("cpu_us_new_connection", "ingress", "direct", 2.0),
+)
+ABSOLUTE = (
+    ("pss_per_tenant_kb", 800),
+    ("memory_per_tenant_kb", 1400),
+    ("supervisor_pss_per_tenant_kb", 16),
+    ("supervisor_idle_cpu_ms_per_s", 2),
+    ("supervisor_stopped_cpu_ms_per_s", 0.1),
+    ("supervisor_sleeping_cpu_ms_per_s", 0.1),
+)
+NOT_METRICS = ("versions", "machine", "missing")
 
 
 def print_table(results, names):
-    print(f"{'':26}" + "".join(f"{n:>12}" for n in names) + f"{'of best':>10}{'target':>8}")
+    print(f"{'':32}" + "".join(f"{n:>12}" for n in names) + f"{'of best':>10}{'target':>8}")
     targets = {t[0]: t for t in TARGETS}
     for metric, row in results.items():
-        if metric in ("versions", "machine", "missing"):
+        if metric in NOT_METRICS or "tenantd" not in row:
             continue
-        line = f"{metric:26}"
+        line = f"{metric:32}"
         for name in names:
             line += f"{row[name]['median']:>12.2f}" if name in row else f"{'-':>12}"
-        if metric in targets and "tenantd" in row:
+        if metric in targets:
             _, against, most = targets[metric]
-            best = min((v["median"] for n, v in results[against].items() if n != "tenantd"),
-                       default=None)
+            best = min((v["median"] for n, v in results.get(against, {}).items()
+                        if n != "tenantd"), default=None)
             if best:
                 line += f"{row['tenantd']['median'] / best:>10.2f}{most:>8.2f}"
         print(line)
-    for metric, most in CONFINED:
-        if metric in results:
-            row = results[metric]
-            ratio = row["tenantd"]["median"] / row["unconfined"]["median"]
-            print(f"{metric}: {ratio:.2f} of {row['unconfined']['median']} unconfined "
-                  f"(at most {most})")
+    print_ways(results)
     for metric, most in ABSOLUTE:
         if metric in results:
             print(f"{metric}: {results[metric]['tenantd']['median']} (at most {most})")
+
+
+def print_ways(results):
+    """What is compared with another way through tenantd itself."""
+    for metric, row in results.items():
+        if metric not in NOT_METRICS and "direct" in row:
+            print(f"{metric}: {row['ingress']['median']} through ingress, "
+                  f"{row['direct']['median']} direct")
+    for metric, way, other, most in RATIOS:
+        if metric in results:
+            row = results[metric]
+            ratio = row[way]["median"] / row[other]["median"]
+            print(f"{metric}: {way} {ratio:.2f} of {other}'s {row[other]['median']} "
+                  f"(at most {most})")
 
 
 def machine():

@@ -72,7 +72,8 @@ static int set_up(void **state)
 	assert_int_equal(message_pair(pair), 0);
 	assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
 	worker = pair[1];
-	instance = (struct instance){.id = 7, .stage = INSTANCE_READY, .channel = pair[0]};
+	instance = (struct instance){
+		.id = 7, .tenant = "shop", .stage = INSTANCE_READY, .channel = pair[0]};
 	manifest = NULL;
 	serves = wakes = true;
 	wake_count = 0;
@@ -362,9 +363,26 @@ static void test_a_worker_that_dies(void **state)
 	review(true);
 	let_pass(1);
 	assert_true(next_scheduled(&due, NULL));
-	instance.end.reason = END_OOM;
+	struct instance_end end = {.reason = END_OOM};
+	instance.end = &end;
 	schedules_forget_instance(schedules, &instance);
 	assert_non_null(strstr(told, "failed: its worker ended: oom"));
+	assert_false(schedules_busy(schedules, "shop"));
+}
+
+/* At the daemon's end, whoever has not died in time. */
+static void test_a_worker_that_is_forgotten_alive(void **state)
+{
+	struct message_scheduled due;
+	(void)state;
+	avoid_minute_end();
+	use(EVERY_MINUTE);
+	review(true);
+	let_pass(1);
+	assert_true(next_scheduled(&due, NULL));
+	instance.kill_reason = END_OPERATOR;
+	schedules_forget_instance(schedules, &instance);
+	assert_non_null(strstr(told, "failed: its worker ended: operator"));
 	assert_false(schedules_busy(schedules, "shop"));
 }
 
@@ -449,6 +467,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_stopped_tenant, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_tenant_that_sleeps, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_worker_that_dies, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_worker_that_is_forgotten_alive, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_another_worker_may_not_answer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_new_release, set_up, tear_down),

@@ -51,6 +51,7 @@ enum column {
 	NO_NET,
 	NO_IPC,
 	CONTAINER,
+	SINGLE,
 	ALONE_SECCOMP,
 	ALONE_LANDLOCK,
 	ALONE_NAMESPACES,
@@ -109,6 +110,9 @@ static const struct column_setup {
 	/* The other tier, as it is: no namespaces, no mounts. What it leaves open is what only
 	 * mounts stop. */
 	[CONTAINER] = {"container", {.tier = TIER_CONTAINER, .prepare = true, WIDE},
+		JIT | FILES | ATTACK_MOUNTS_ONLY, .strict = true, .grants = true, .probes = true},
+	/* The same without an id of its own, begun as who it is. */
+	[SINGLE] = {"single", {.tier = TIER_SINGLE, .prepare = true, WIDE},
 		JIT | FILES | ATTACK_MOUNTS_ONLY, .strict = true, .grants = true, .probes = true},
 	/* One layer by itself, against root: which of them stops what. */
 	[ALONE_SECCOMP] = {"seccomp", {.enter = true,
@@ -316,9 +320,8 @@ static void mount_grants(enum tier tier, struct sandbox_grant grants[3], uint32_
 	char warning[256];
 	memcpy(grants, wanted, sizeof wanted);
 	for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++)
-		if ((tier == TIER_CONTAINER
-				    ? sandbox_grant_place(&grants[i], id, warning, &error)
-				    : sandbox_grant_mount(&grants[i], id, warning, &error)) < 0)
+		if ((tier_is_bare(tier) ? sandbox_grant_place(&grants[i], id, warning, &error)
+					: sandbox_grant_mount(&grants[i], id, warning, &error)) < 0)
 			fail_msg("%s", error.message);
 }
 
@@ -331,8 +334,8 @@ static void run_confined(
 	/* Not close-on-exec, and a folder: what CVE-2024-21626 was. */
 	cleanup_close int leak = open("/", O_RDONLY | O_DIRECTORY);
 	struct confine confine = setup->confine;
-	const bool in_place = confine.tier == TIER_CONTAINER || confine.skip & SANDBOX_STEP_RELEASE;
-	confine.release = confine.tier == TIER_CONTAINER ? folder : release;
+	const bool in_place = tier_is_bare(confine.tier) || confine.skip & SANDBOX_STEP_RELEASE;
+	confine.release = tier_is_bare(confine.tier) ? folder : release;
 	confine.root = FOLDER;
 	confine.keep = granted;
 	confine.keep_count = 3;
@@ -499,6 +502,7 @@ EXPECT_BLOCKED(without_a_pid_namespace_the_other_walls_hold, NO_PID)
 EXPECT_BLOCKED(without_a_net_namespace_the_other_walls_hold, NO_NET)
 EXPECT_BLOCKED(without_an_ipc_namespace_the_other_walls_hold, NO_IPC)
 EXPECT_BLOCKED(without_namespaces_and_mounts_the_other_walls_hold, CONTAINER)
+EXPECT_BLOCKED(without_an_id_of_its_own_the_other_walls_hold, SINGLE)
 
 /* Landlock is not decoration: a socket that was handed over lives in the host's network,
  * where no namespace stops it. */
@@ -650,6 +654,7 @@ int main(void)
 		cmocka_unit_test(without_a_net_namespace_the_other_walls_hold),
 		cmocka_unit_test(without_an_ipc_namespace_the_other_walls_hold),
 		cmocka_unit_test(without_namespaces_and_mounts_the_other_walls_hold),
+		cmocka_unit_test(without_an_id_of_its_own_the_other_walls_hold),
 		cmocka_unit_test(without_seccomp_and_landlock_a_listener_is_a_way_out),
 		cmocka_unit_test(print_matrix),
 		cmocka_unit_test(print_container),

@@ -1,6 +1,7 @@
 #include "sandbox_harness.h"
 
 #include "common/cleanup.h"
+#include "sandbox/identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,8 +50,7 @@ static int take_steps(const struct confine *confine, int channel,
 			.release = confine->release > 0 ? confine->release : -1,
 			.root = confine->root,
 			.tier = confine->tier,
-			.uid = CONFINED_UID +
-			       (confine->tier == TIER_CONTAINER ? CONFINED_UID_BASE : 0),
+			.uid = CONFINED_UID + (tier_is_bare(confine->tier) ? CONFINED_UID_BASE : 0),
 			.memory_bytes = confine->memory_bytes,
 			.threads = confine->threads,
 			.files = confine->files ? confine->files : 64,
@@ -84,6 +84,10 @@ static _Noreturn void run_zygote(const struct confine *confine, confined_body *b
 		.report = confine->violations,
 	};
 	if (confine->seal && sandbox_filter_build(&options, &filter, error) < 0)
+		_exit(EXIT_STEP_FAILED);
+	/* Without what root has: it is who its child will be. */
+	const uint32_t own = CONFINED_UID_BASE + CONFINED_UID;
+	if (confine->tier == TIER_SINGLE && identity_become(own, error) < 0)
 		_exit(EXIT_STEP_FAILED);
 	if (confine->small_root && sandbox_small_root(error) < 0)
 		_exit(EXIT_STEP_FAILED);

@@ -2,7 +2,7 @@
 
 import os
 
-from machine import (PORT, UNIT, MachineTest, ask, journal, run, show, status, wait_until)
+from machine import PORT, UNIT, MachineTest, ask, journal, run, show, status, wait_until
 
 
 class RebootedTest(MachineTest):
