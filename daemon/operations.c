@@ -18,6 +18,7 @@ struct operations {
 	int folder_fd;
 	int file_fd; /* -1: not open */
 	uint64_t file_bytes;
+	bool sync_due; /* its last line may not be on the disk yet */
 };
 
 static const char *file_name(int generation, char name[32])
@@ -87,15 +88,19 @@ static int open_file(struct operations *operations)
 	return 0;
 }
 
-static int write_line(struct operations *operations, const char *line, size_t length)
+static int write_line(struct operations *operations, const char *line, size_t length, bool early)
 {
-	if (operations->file_fd >= 0 && operations->file_bytes + length > OPERATIONS_FILE_BYTES)
+	if (operations->file_fd >= 0 && operations->file_bytes + length > OPERATIONS_FILE_BYTES) {
+		operations_sync(operations);
 		rotate(operations);
+	}
 	int result = operations->file_fd >= 0 ? 0 : open_file(operations);
 	if (result == 0)
 		result = file_write_all(operations->file_fd, line, length);
-	if (result == 0 && fdatasync(operations->file_fd) < 0)
+	if (result == 0 && !early && fdatasync(operations->file_fd) < 0)
 		result = -errno;
+	if (result == 0)
+		operations->sync_due = early;
 	if (result == 0)
 		operations->file_bytes += length;
 	else
@@ -162,11 +167,22 @@ void operations_note(struct operations *operations, const struct operation *oper
 		return;
 	const size_t length = strlen(text);
 	text[length] = '\n'; /* no longer a string: written with its length */
-	int result = write_line(operations, text, length + 1);
+	int result = write_line(operations, text, length + 1, operation->early);
 	if (result < 0)
 		log_error("event=operation-not-recorded message=\"cannot write the log of "
 			  "operations: %s\"",
 			strerror(-result));
+}
+
+void operations_sync(struct operations *operations)
+{
+	if (operations == NULL || !operations->sync_due)
+		return;
+	operations->sync_due = false;
+	if (operations->file_fd >= 0 && fdatasync(operations->file_fd) < 0)
+		log_error("event=operation-not-recorded message=\"cannot write the log of "
+			  "operations: %s\"",
+			strerror(errno));
 }
 
 /* ---- reading ---- */

@@ -32,6 +32,7 @@ struct operation {
 	const char *result;
 	const char *message; /* the operator's; NULL: none */
 	const char *detail;  /* why it failed; NULL: none */
+	bool early;          /* the operator is not answered before operations_sync */
 };
 
 int operations_open(int state_fd, struct operations **ret_operations, struct error *error);
@@ -40,6 +41,8 @@ struct operations *operations_close(struct operations *operations);
 /* Writes a line. A disk that is full must not keep an operator from stopping a tenant: what
  * cannot be written is in the daemon's log, as everything here is. */
 void operations_note(struct operations *operations, const struct operation *operation);
+/* What was written early is on the disk then. A start need not wait for that, only its answer. */
+void operations_sync(struct operations *operations);
 
 /* TEXT, e.g. a stack, as one printable line: its lines joined by spaces. */
 void operations_one_line(char *target, size_t size, const char *text);

@@ -13,7 +13,7 @@
 
 #define HISTORY_LINES_DEFAULT 100
 
-void verb_note(struct control_connection *connection, const struct tenant *tenant,
+void verb_note_early(struct control_connection *connection, const struct tenant *tenant,
 	const char *action, const json_t *request)
 {
 	struct supervisor *supervisor = control_data(connection);
@@ -28,7 +28,16 @@ void verb_note(struct control_connection *connection, const struct tenant *tenan
 			.to = strcmp(action, "remove") == 0 ? "" : tenant->record.release,
 			.result = "ok",
 			.message = json_string_value(json_object_get(request, "message")),
+			.early = true,
 		});
+}
+
+void verb_note(struct control_connection *connection, const struct tenant *tenant,
+	const char *action, const json_t *request)
+{
+	const struct supervisor *supervisor = control_data(connection);
+	verb_note_early(connection, tenant, action, request);
+	operations_sync(supervisor->operations);
 }
 
 void releases_verb(

@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "common/control.h"
 #include "common/escape.h"
+#include "daemon/operations.h"
 #include "daemon/reexec.h"
 #include "daemon/run.h"
 #include "daemon/supervisor.h"
@@ -97,6 +98,7 @@ static void pending_done(void *data, struct tenant *tenant, int result, const ch
 	struct pending *pending = data;
 	struct error error = {0};
 	/* Who is told that it is done may rely on it, come kill -9 or a power cut. */
+	operations_sync(pending->supervisor->operations);
 	if (result == 0 && pending->supervisor->save_wanted &&
 		supervisor_save(pending->supervisor, &error) < 0)
 		control_fail(pending->connection, "not-durable", CONTROL_EXIT_FAILURE,
@@ -129,7 +131,7 @@ static void act(struct control_connection *connection, const json_t *request, st
 	struct machine probe = tenant->machine;
 	struct machine_step step;
 	if (result == 0 && machine_step(&probe, event, &step) >= 0)
-		verb_note(connection, tenant, tenant_event_name(event), request);
+		verb_note_early(connection, tenant, tenant_event_name(event), request);
 	if (result == 0)
 		result = tenant_handle(tenant, event, "the operator");
 	if (result == -EPERM) {

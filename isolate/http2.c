@@ -278,8 +278,18 @@ void http2_receive(struct http_connection *connection, const char *data, size_t 
 {
 	struct http2 *http2 = connection->http2;
 	http_server.current = connection;
-	nghttp2_ssize used =
-		nghttp2_session_mem_recv2(http2->session, (const uint8_t *)data, length);
+	nghttp2_ssize used = 0;
+	/* In pieces: a session that has had enough takes what it was given until its GOAWAY is
+	 * made, which it is in between. */
+	for (size_t at = 0; at < length && used >= 0; at += HTTP2_PIECE_BYTES) {
+		const size_t left = length - at;
+		used = nghttp2_session_mem_recv2(http2->session, (const uint8_t *)data + at,
+			left < HTTP2_PIECE_BYTES ? left : HTTP2_PIECE_BYTES);
+		if (left > HTTP2_PIECE_BYTES)
+			http2_fill(connection);
+		if (!nghttp2_session_want_read(http2->session))
+			break;
+	}
 	if (http2->head && !http_parser_head_keep(&http2->head->parser))
 		used = NGHTTP2_ERR_NOMEM;
 	http_server.current = NULL;

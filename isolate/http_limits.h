@@ -48,6 +48,7 @@
 #define HTTP2_STREAMS_ALL 2048          /* of a worker: REFUSED_STREAM */
 #define HTTP2_WINDOW_BYTES (256 * 1024) /* request body sent ahead of the program: of a stream */
 #define HTTP2_CONNECTION_BYTES (1024 * 1024) /* and of all of a connection */
+#define HTTP2_PIECE_BYTES (8 * 1024)         /* received before it is looked at what came of it */
 #define HTTP2_CONTINUATIONS_MAX 8            /* frames that go on with one head */
 #define HTTP2_RESETS_MAX 200                 /* streams that a client resets, at once */
 #define HTTP2_RESETS_RATE 33

@@ -38,7 +38,7 @@ EXPOSURE = 60  # of systemd-analyze security, in tenths: what CAP_SYS_ADMIN and 
 class Load:
     """Clients that ask without end, each time on a new connection."""
 
-    def __init__(self, count=3):
+    def __init__(self, count=2):
         self.answers, self.errors, self.ended = 0, [], False
         self.threads = [threading.Thread(target=self.ask) for _ in range(count)]
 
@@ -134,7 +134,7 @@ class InstalledTest(MachineTest):
         self.assertNotEqual(self.main_pid(), before)
 
     def test_07_an_upgrade_refuses_no_connection(self):
-        with Load(2) as load:
+        with Load(1) as load:
             wait_until(lambda: load.answers > 2)
             self.succeed("dpkg", "-i", package())
             answers = load.answers
