@@ -16,6 +16,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+/* About a hundred connections that a worker has not taken yet (the kernel doubles it, and
+ * counts 768 bytes for each). All that are on their way count against one limit of ingress, and
+ * a worker that never reads must not use it up. */
+#define HANDOVER_QUEUE_BYTES (36 * 1024)
 #define READY_MS 10000
 #define QUEUE_BYTES (4 * 1024 * 1024) /* of messages that the process has not read */
 #define DEFER_S 1 /* that the kernel keeps a connection to itself that says nothing */
@@ -57,6 +61,8 @@ static int attach(struct ingress *ingress, struct ingress_member *member)
 	member->attached = false;
 	int result = message_pair(pair);
 	if (result == 0) {
+		setsockopt(
+			pair[0], SOL_SOCKET, SO_SNDBUF, &(int){HANDOVER_QUEUE_BYTES}, sizeof(int));
 		member->mine = pair[0];
 		member->its = pair[1];
 		result = tell_sites(ingress, member);

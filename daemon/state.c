@@ -180,20 +180,24 @@ void state_clear(struct state *state)
 
 /* As printed by hand as JSON can be: it is written at each deployment, with all tenants, and
  * names and releases are of letters that need no escape. */
-static void print_tenant(FILE *file, const struct state_tenant *tenant)
+static bool print_tenant(FILE *file, const struct state_tenant *tenant)
 {
 	fprintf(file,
-		"{\"name\":\"%s\",\"release\":\"%s\",\"running\":%s,\"uid_slot\":%u,\"ports\":{",
+		"{\"name\": \"%s\", \"release\": \"%s\", \"running\": %s, \"uid_slot\": %u, "
+		"\"ports\": {",
 		tenant->name, tenant->release, tenant->running ? "true" : "false",
 		tenant->uid_slot);
 	for (size_t i = 0; i < tenant->port_count; i++) {
 		json_t *spec = json_string(tenant->ports[i].spec);
 		fputs(i > 0 ? "," : "", file);
-		json_dumpf(spec, file, JSON_ENCODE_ANY);
-		fprintf(file, ":%u", tenant->ports[i].port);
+		const bool printed = spec && json_dumpf(spec, file, JSON_ENCODE_ANY) == 0;
+		fprintf(file, ": %u", tenant->ports[i].port);
 		json_decref(spec);
+		if (!printed)
+			return false;
 	}
 	fputs("}}", file);
+	return true;
 }
 
 int state_write(
@@ -205,12 +209,13 @@ int state_write(
 	if (file == NULL)
 		return error_set(error, ENOMEM, "no memory for the state file");
 	fprintf(file, "{\"version\":%d,\"tenants\":[", STATE_VERSION);
-	for (size_t i = 0; i < count; i++) {
+	bool complete = true;
+	for (size_t i = 0; i < count && complete; i++) {
 		fputs(i > 0 ? ",\n" : "\n", file);
-		print_tenant(file, tenants[i]);
+		complete = print_tenant(file, tenants[i]);
 	}
 	fputs("\n]}\n", file);
-	const bool complete = !ferror(file);
+	complete = complete && !ferror(file);
 	if (fclose(file) != 0 || !complete)
 		return error_set(error, ENOMEM, "no memory for the state file");
 	int result = file_write_atomic(folder_fd, STATE_FILE, text, length, 0600, error);

@@ -198,7 +198,6 @@ int tenant_commit(struct tenant *tenant, struct error *error)
 	struct supervisor *supervisor = tenant->supervisor;
 	struct deployment *deployment = tenant->candidate;
 	struct state_tenant before = tenant->record;
-	struct error ignored;
 	char path[128];
 	snprintf(path, sizeof path, "%s.json", tenant->record.name);
 	/* Looked at when it started; another may have taken them since. */
@@ -207,8 +206,10 @@ int tenant_commit(struct tenant *tenant, struct error *error)
 		return result;
 	const bool changes = deployment->policy_text || deployment->policy_remove;
 	if (changes)
-		file_read(supervisor->policy_fd, path, POLICY_LENGTH_MAX,
-			&deployment->policy_before, NULL, &ignored);
+		result = file_read(supervisor->policy_fd, path, POLICY_LENGTH_MAX,
+			&deployment->policy_before, NULL, error);
+	if (result < 0 && result != -ENOENT) /* what could not be restored is not replaced */
+		return error_prefix(error, "cannot keep the old policy");
 	if (deployment->policy_text) {
 		result = install_policy(tenant, deployment->policy_text, error);
 		if (result < 0)

@@ -45,7 +45,9 @@ void events_verb(
 /* The tenant that the request names. Answers itself, and returns NULL, when there is none. */
 struct tenant *verb_tenant(struct control_connection *connection, const json_t *request);
 /* Notes in the log of operations that the peer does ACTION to TENANT. */
-void verb_note_early(struct control_connection *connection, const struct tenant *tenant,
-	const char *action, const json_t *request);
 void verb_note(struct control_connection *connection, const struct tenant *tenant,
+	const char *action, const json_t *request);
+/* The same, and who answers calls operations_sync first: what is done meanwhile need not wait
+ * for the disk. */
+void verb_note_early(struct control_connection *connection, const struct tenant *tenant,
 	const char *action, const json_t *request);

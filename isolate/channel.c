@@ -78,6 +78,10 @@ static ssize_t receive(char *message, int *fds, size_t *fd_count)
 		runtime.channel, message, MESSAGE_LENGTH_MAX, fds, fd_count, MSG_DONTWAIT);
 	if (length == -EAGAIN)
 		return length;
+	/* Connections, or the way to egress: without it this worker would be of no use. */
+	if (length == -EMSGSIZE)
+		runtime_exit(WORKER_REASON_UNCAUGHT, 1,
+			"no file descriptor was left for one that tenantd sent (limits.files)");
 	if (length <= 0 || !message_check(rules, ARRAY_LENGTH(rules), STATE_STARTED, message,
 				   (size_t)length, *fd_count, &error))
 		end();

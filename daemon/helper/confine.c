@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define FILES_MAX 65536
+#define FILES_MAX 1048576 /* what is on its way to others counts, too: unix(7), ETOOMANYREFS */
 
 /* All tenants need it: another process goes first. */
 #define OOM_SCORE "-500"

@@ -87,6 +87,19 @@ static void try_child(const uint8_t *message, size_t size)
 		worker_child_encode(&child, instance_of(message), encoded, sizeof encoded));
 }
 
+static void try_certificates(const uint8_t *message, size_t size)
+{
+	static struct worker_certificate list[CERTIFICATES_MAX];
+	struct error error = {0};
+	const ssize_t count = worker_certificates_decode(message, size, list, &error);
+	if (count < 0) {
+		require(error.code != 0 && error.message[0] != '\0');
+		return;
+	}
+	require_same(message, size, encoded,
+		worker_certificates_encode(list, (size_t)count, encoded, sizeof encoded));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size > MESSAGE_LENGTH_MAX)
@@ -98,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	message_report_text(message, size);
 	try_start(message, size);
 	try_child(message, size);
+	try_certificates(message, size);
 	free(message);
 	return 0;
 }

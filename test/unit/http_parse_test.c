@@ -437,6 +437,111 @@ static void messages_follow_each_other(void **state)
 	}
 }
 
+/* ---- HTTP/2 ---- */
+
+struct pair {
+	const char *name, *value;
+};
+
+static char got_head[8192];
+
+static unsigned keep_head(struct http_parser *parser)
+{
+	snprintf(got_head, sizeof got_head, "%.*s", (int)parser->head_length, parser->head);
+	return 0;
+}
+
+/* The head that COUNT fields make, each kept for later; or the status. */
+static unsigned h2(const struct pair *fields, size_t count)
+{
+	static const struct http_parser_callbacks keep = {keep_head, on_body};
+	struct http_parser parser, second;
+	http_parser_init(&parser, &keep);
+	http_parser_init(&second, &keep);
+	parser.secure = true;
+	http_parser_head_begin(&parser);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(http_parser_head_field(&parser, fields[i].name, strlen(fields[i].name),
+			fields[i].value, strlen(fields[i].value)));
+		assert_true(http_parser_head_keep(&parser));
+		http_parser_head_begin(&second);
+		http_parser_head_field(&second, ":path", 5, "/of/another", 11);
+	}
+	const unsigned status = http_parser_head_end(&parser, false);
+	http_parser_clear(&parser);
+	http_parser_clear(&second);
+	return status;
+}
+
+#define H2(...)                                                                                    \
+	h2((const struct pair[]){__VA_ARGS__},                                                     \
+		sizeof((const struct pair[]){__VA_ARGS__}) / sizeof(struct pair))
+#define GOOD {":method", "GET"}, {":scheme", "https"}, {":authority", "a.b"}, {":path", "/p?q"}
+
+static void fields_of_http2_become_blocks(void **state)
+{
+	(void)state;
+	assert_int_equal(H2(GOOD), 0);
+	assert_string_equal(got_head, "https://a.b/p?q\nhost\ra.b\n");
+	assert_int_equal(H2(GOOD, {"cookie", "a=1"}, {"x", "1"}, {"host", "A.b"}, {"cookie", "b=2"},
+				 {"y", ""}, {"cookie", "c=3"}),
+		0);
+	assert_string_equal(
+		got_head, "https://a.b/p?q\nhost\ra.b\ncookie\ra=1; b=2; c=3\nx\r1\ny\r\n");
+	assert_int_equal(H2({":path", "/../%7E'"}, {":authority", "A.B:443"}, {":scheme", "https"},
+				 {":method", "POST"}),
+		0);
+	assert_string_equal(got_head, "https://a.b/%7E'\nhost\rA.B:443\n");
+	assert_int_equal(H2({":method", "GET"}, {":scheme", "https"}, {":path", "/"},
+				 {"cookie", "a"}, {"host", "h"}, {"cookie", "b"}),
+		0);
+	assert_string_equal(got_head, "https://h/\ncookie\ra; b\nhost\rh\n");
+}
+
+static void fields_of_http2_are_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(H2(GOOD, {"host", "other"}), 400);
+	assert_int_equal(
+		H2({":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}),
+		400);
+	assert_int_equal(H2({":method", "GET"}, {":scheme", "https"}, {":path", "/"}), 400);
+	assert_int_equal(H2({":method", "GET"}, {":scheme", "https"}, {":authority", "a"}), 400);
+	assert_int_equal(H2({":method", "GET"}, {":scheme", "https"}, {":authority", "a"},
+				 {":path", "https://a/"}),
+		400);
+	assert_int_equal(
+		H2({":method", "BREW"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}),
+		501);
+	assert_int_equal(H2({":method", "CONNECT"}, {":scheme", "https"}, {":authority", "a"},
+				 {":path", "/"}),
+		501);
+	assert_int_equal(H2(GOOD, {"content-length", "1"}, {"content-length", "1"}), 400);
+	assert_int_equal(H2(GOOD, {"transfer-encoding", "gzip"}), 400);
+	assert_int_equal(H2(GOOD, {"expect", "more"}), 417);
+}
+
+/* One that is too large is refused, and after a while no longer decoded. */
+static void heads_of_http2_have_limits(void **state)
+{
+	(void)state;
+	static char value[4096];
+	struct http_parser parser;
+	bool more = true;
+	size_t count = 0;
+	memset(value, 'v', sizeof value);
+	http_parser_init(&parser, &callbacks);
+	parser.secure = true;
+	http_parser_head_begin(&parser);
+	while (more && count < 1000) {
+		more = http_parser_head_field(&parser, "x", 1, value, sizeof value);
+		if (++count == 5)
+			assert_int_equal(parser.status, 431);
+	}
+	assert_uint_in_range(count, 20, 30);
+	http_parser_clear(&parser);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -451,6 +556,9 @@ int main(void)
 		cmocka_unit_test(fields_are_counted),
 		cmocka_unit_test(framing_has_limits),
 		cmocka_unit_test(messages_follow_each_other),
+		cmocka_unit_test(fields_of_http2_become_blocks),
+		cmocka_unit_test(fields_of_http2_are_refused),
+		cmocka_unit_test(heads_of_http2_have_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

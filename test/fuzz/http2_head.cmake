@@ -1,0 +1,7 @@
+if(TENANTD_FUZZ)
+  pkg_check_modules(LLHTTP REQUIRED IMPORTED_TARGET libllhttp)
+  add_executable(http2_head_fuzz http2_head_fuzz.c ${CMAKE_SOURCE_DIR}/isolate/http_parse.c)
+  target_compile_options(http2_head_fuzz PRIVATE -fsanitize=fuzzer)
+  target_link_options(http2_head_fuzz PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(http2_head_fuzz PkgConfig::LLHTTP ${ADA_LIBRARY})
+endif()
