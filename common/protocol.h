@@ -257,7 +257,7 @@ struct message_audit {
 	uint32_t allowed;    /* 0 or 1 */
 	uint32_t dropped;    /* decisions before it that were too many to tell */
 	int32_t syscall;     /* AUDIT_LAYER_SECCOMP: its number, else -1 */
-	/* then the resource, NUL-terminated, at most AUDIT_RESOURCE_MAX */
+			     /* then the resource, NUL-terminated, at most AUDIT_RESOURCE_MAX */
 };
 #define AUDIT_RESOURCE_MAX 4096
 
@@ -341,7 +341,7 @@ struct message_child_failed {
 	struct message_header header;
 	uint32_t child;
 	int32_t code; /* errno: EACCES not granted, ENOENT no such program, EAGAIN too many */
-	/* then the text, NUL-terminated */
+		      /* then the text, NUL-terminated */
 };
 
 struct message_child_exited {
@@ -457,7 +457,7 @@ struct message_outcome {
 struct message_program {
 	struct message_header header;
 	int32_t code; /* 0 or errno */
-	/* then, if 0, where the path led to, NUL-terminated: no link is in it */
+		      /* then, if 0, where the path led to, NUL-terminated: no link is in it */
 };
 
 /* Shared between worker (writes) and supervisor (reads): what `status` shows even
