@@ -45,7 +45,7 @@ class Counts:
 
 def unit(preset, counts):
     done = subprocess.run(
-        ["ctest", "--test-dir", os.path.join(ROOT, "build", preset), "--output-on-failure",
+        ["ctest", "-j", str(os.cpu_count()), "--test-dir", os.path.join(ROOT, "build", preset), "--output-on-failure",
          "--timeout", "300", "--no-tests=error"], capture_output=True, text=True, errors="replace")
     for line in done.stdout.split("\n"):
         if re.search(r"Test +#\d+:", line):

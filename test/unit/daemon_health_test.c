@@ -75,6 +75,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	instance.health = health_free(instance.health);
+	free(instance.end);
 	sd_event_source_disable_unref(instance.finish);
 	close_fd(&instance.channel);
 	close_fd(&worker);

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -215,6 +216,7 @@ static void test_unix_sockets(void **unused)
 	assert_int_equal(listeners_open(want(text), NULL, &ports, &second, &error), -EADDRINUSE);
 	/* A stale one goes. */
 	close(first.items[0].fd);
+	free(first.items);
 	assert_int_equal(access(path, F_OK), 0);
 	assert_int_equal(listeners_open(want(text), NULL, &ports, &second, &error), 0);
 	/* Handed over, the path stays; closed for good, it goes. */

@@ -92,8 +92,9 @@ static const char *outcomes(unsigned active)
 static size_t kept(unsigned active, unsigned n)
 {
 	const char (*ids)[STORE_ID_SIZE];
-	size_t count = history_kept(history, "shop", id(active), &ids), found = 0;
-	for (size_t i = 0; i < count; i++)
+	const ssize_t count = history_kept(history, "shop", id(active), &ids);
+	size_t found = 0;
+	for (ssize_t i = 0; i < count; i++)
 		found += strcmp(ids[i], id(n)) == 0;
 	return found;
 }
@@ -133,6 +134,40 @@ static void as_many_are_kept_as_was_said(void **unused)
 	/* Active and previous stay. */
 	assert_string_equal(outcomes(6), "6:active 5:previous");
 	assert_int_equal(kept(6, 5), 1);
+}
+
+/* `tenantctl prune NAME` alone: the number that holds for the tenant goes on to hold. */
+static void no_number_changes_no_number(void **unused)
+{
+	(void)unused;
+	for (unsigned n = 1; n <= 4; n++)
+		deploy(n, n - 1);
+	assert_int_equal(history_set_keep(history, "shop", id(4), 0, NULL), 0);
+	assert_string_equal(outcomes(4), "4:active 3:previous 2:kept");
+	deploy(5, 4);
+	assert_string_equal(outcomes(5), "5:active 4:previous 3:kept");
+	assert_int_equal(history_set_keep(history, "shop", id(5), 2, NULL), 0);
+	assert_int_equal(history_set_keep(history, "shop", id(5), 0, NULL), 0);
+	assert_string_equal(outcomes(5), "5:active 4:previous");
+}
+
+/* Else whoever removes what nobody keeps would remove all that can be rolled back to. */
+static void what_cannot_be_read_is_not_taken_for_nothing(void **unused)
+{
+	const char (*ids)[STORE_ID_SIZE];
+	char path[128], aside[128];
+	(void)unused;
+	deploy(1, 0);
+	deploy(2, 1);
+	reopen();
+	snprintf(path, sizeof path, "%s/history/shop.json", folder);
+	snprintf(aside, sizeof aside, "%s/history/aside", folder);
+	assert_int_equal(rename(path, aside), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(history_kept(history, "shop", id(2), &ids), -EISDIR);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rename(aside, path), 0);
+	assert_int_equal(kept(2, 1), 1);
 }
 
 static void one_that_was_rolled_back_is_not_gone_back_to(void **unused)
@@ -373,6 +408,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_last_to_go_live_comes_first),
 		TEST(as_many_are_kept_as_was_said),
+		TEST(no_number_changes_no_number),
+		TEST(what_cannot_be_read_is_not_taken_for_nothing),
 		TEST(one_that_was_rolled_back_is_not_gone_back_to),
 		TEST(what_failed_is_remembered_for_a_while),
 		TEST(a_good_one_that_fails_again_stays_good),
