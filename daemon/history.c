@@ -498,7 +498,8 @@ int history_set_keep(struct history *history, const char *tenant, const char *ac
 	int result = book_open(&book, history, tenant, active, error);
 	if (result < 0)
 		return result;
-	json_object_set_new(book.root, "keep", json_integer(keep));
+	if (keep > 0)
+		json_object_set_new(book.root, "keep", json_integer(keep));
 	result = book_save(&book, error);
 	book_close(&book);
 	return result;
@@ -651,17 +652,24 @@ char *history_signature(struct history *history, const char *tenant, const char 
 	return copy;
 }
 
-size_t history_kept(struct history *history, const char *tenant, const char *active,
+ssize_t history_kept(struct history *history, const char *tenant, const char *active,
 	const char (**ret_ids)[STORE_ID_SIZE])
 {
 	struct book book;
+	struct error error = {0};
 	bool there;
 	size_t place = kept_place(history, tenant, &there);
 	const struct kept *kept = there ? &history->kept[place] : NULL;
-	if (kept == NULL && book_open(&book, history, tenant, active, NULL) == 0) {
+	/* An entry without ids: there was no memory for them. */
+	if (kept == NULL || kept->ids == NULL) {
+		int result = book_open(&book, history, tenant, active, &error);
+		if (result < 0)
+			return result;
 		kept = remember(&book);
 		book_close(&book);
+		if (kept == NULL)
+			return -ENOMEM;
 	}
-	*ret_ids = kept ? (const char (*)[STORE_ID_SIZE])kept->ids : NULL;
-	return kept ? kept->count : 0;
+	*ret_ids = (const char (*)[STORE_ID_SIZE])kept->ids;
+	return (ssize_t)kept->count;
 }

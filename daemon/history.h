@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <jansson.h>
 
@@ -55,7 +56,7 @@ void history_failed(struct history *history, const char *tenant, const char *act
 	const char *release, const char *reason);
 /* The tenant is no more. */
 void history_forget(struct history *history, const char *tenant);
-/* From now on KEEP releases of TENANT are kept. */
+/* From now on KEEP releases of TENANT are kept; 0: as many as before. */
 int history_set_keep(struct history *history, const char *tenant, const char *active, uint32_t keep,
 	struct error *error);
 
@@ -73,7 +74,8 @@ int history_find(struct history *history, const char *tenant, const char *active
 /* The text of the signature that RELEASE came with; NULL if it has none. The caller's. */
 char *history_signature(struct history *history, const char *tenant, const char *release);
 
-/* The ids that are to stay in the store for TENANT, which stay the history's until its next
- * call. */
-size_t history_kept(struct history *history, const char *tenant, const char *active,
+/* How many ids are to stay in the store for TENANT, and which; they stay the history's until its
+ * next call. A negative errno when that cannot be read now: not "none", who removes the others
+ * has to wait. */
+ssize_t history_kept(struct history *history, const char *tenant, const char *active,
 	const char (**ret_ids)[STORE_ID_SIZE]);

@@ -35,20 +35,26 @@ static int check_signature(struct supervisor *supervisor, const char *tenant,
 /* Is the release what its id says? What has not been touched since it was hashed is. Nobody
  * but root can write to the store, and a process of root's that wants to deceive has shorter
  * ways; this is against what happens to disks, backups and by hand. */
-static int check_content(
-	struct supervisor *supervisor, struct program *program, struct error *error)
+static int check_content(struct program *program, struct error *error)
 {
 	unsigned char print[TREE_HASH_SIZE];
+	char found[STORE_ID_SIZE];
 	int result = tree_fingerprint(program->release_fd, print, error);
 	if (result < 0)
 		return error_prefix(error, "the release %.12s", program->release);
 	if (program->proof && memcmp(program->proof, print, sizeof print) == 0)
 		return 0;
-	/* The print comes first: what changes meanwhile is noticed the next time. */
+	/* The print comes first: what changes meanwhile is noticed the next time. And of the folder
+	 * that the workers get, which its name in the store may have left: a damaged release that
+	 * is deployed again is replaced. */
 	free(take_pointer(program->proof));
-	result = store_verify(supervisor->store, program->release, error);
+	result = tree_hash(program->release_fd, found, error);
 	if (result < 0)
-		return result;
+		return error_prefix(error, "the release %.12s", program->release);
+	if (strcmp(found, program->release) != 0)
+		return error_set(error, EUCLEAN,
+			"the release %.12s is damaged: its files have the hash %.12s",
+			program->release, found);
 	program->proof = malloc(sizeof print);
 	if (program->proof)
 		memcpy(program->proof, print, sizeof print);
@@ -61,7 +67,7 @@ int release_check(struct supervisor *supervisor, const char *tenant, struct prog
 	if (program->policy->signed_by.count == 0)
 		return 0;
 	int result = check_signature(supervisor, tenant, program, error);
-	return result < 0 ? result : check_content(supervisor, program, error);
+	return result < 0 ? result : check_content(program, error);
 }
 
 /* ---- what becomes of them ---- */
@@ -114,8 +120,15 @@ void release_policy_changed(struct tenant *tenant, const char *result, const cha
 bool releases_keep(const struct tenant *tenant, const char ***keep, size_t *count, size_t *room)
 {
 	const char (*ids)[STORE_ID_SIZE];
-	const size_t more = history_kept(
+	const ssize_t found = history_kept(
 		tenant->supervisor->history, tenant->record.name, tenant->record.release, &ids);
+	if (found < 0) {
+		log_warn("event=prune-failed tenant=%s message=\"cannot read which releases are "
+			 "kept: %s\"",
+			tenant->record.name, strerror((int)-found));
+		return false;
+	}
+	const size_t more = (size_t)found;
 	if (*count + more > *room) {
 		const size_t larger = *room * 2 + more;
 		void *place = reallocarray(*keep, larger, sizeof **keep);

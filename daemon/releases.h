@@ -28,5 +28,6 @@ void release_is_rejected(
 void release_policy_changed(struct tenant *tenant, const char *result, const char *why);
 
 /* Adds the releases that TENANT may be rolled back to, to *KEEP, an array of *COUNT that grows
- * (*ROOM). False when out of memory: then nothing may be pruned. */
+ * (*ROOM). False when out of memory, or when the history cannot be read at the moment: then
+ * nothing may be pruned. */
 bool releases_keep(const struct tenant *tenant, const char ***keep, size_t *count, size_t *room);

@@ -367,7 +367,7 @@ static int begin(struct run *run, const json_t *request, int archive_fd, struct 
 		return start_command(run, error);
 	if (result == 0)
 		result = unpack_job_start(
-			run->supervisor, archive_fd, true, unpacked, run, &run->job, error);
+			run->supervisor, archive_fd, NULL, unpacked, run, &run->job, error);
 	return result;
 }
 

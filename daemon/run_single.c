@@ -549,7 +549,7 @@ int run_single_main(int argument_count, char **arguments, const char *runtime)
 				.uid_count = UID_COUNT,
 				.grace_ms = UINT64_MAX,
 			},
-		.source = {.folder = -1},
+		.source = {.folder = -1, .lock = -1},
 		.factory = {.null_fd = -1},
 		.exit_code = CONTROL_EXIT_TOOL,
 	};

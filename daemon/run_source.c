@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,21 +21,39 @@ static const char *const places[] = {"/dev/shm", "/tmp", "/run"};
 
 /* ---- what others left ---- */
 
-/* The folder's lock lives as long as who made it. */
+static int open_folder(int parent, const char *name)
+{
+	return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Removes what is in FOLDER: files, and folders of files down to DEPTH. */
+static void remove_content(int folder, int depth)
+{
+	cleanup_close int own = open_folder(folder, ".");
+	cleanup_closedir DIR *list = own < 0 ? NULL : fdopendir(own);
+	if (list)
+		take_fd(&own);
+	for (struct dirent *entry; list && (entry = readdir(list));) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+			unlinkat(folder, entry->d_name, 0) == 0 || depth == 0)
+			continue;
+		cleanup_close int below = open_folder(folder, entry->d_name);
+		if (below >= 0)
+			remove_content(below, depth - 1);
+		unlinkat(folder, entry->d_name, AT_REMOVEDIR);
+	}
+}
+
+/* The folder's lock lives as long as who made it. One that others may write is none that was
+ * made here, whatever its name. */
 static void remove_stale(int parent, const char *name)
 {
 	struct stat status;
-	cleanup_close int folder =
-		openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_close int folder = open_folder(parent, name);
 	if (folder < 0 || fstat(folder, &status) < 0 || status.st_uid != geteuid() ||
-		flock(folder, LOCK_EX | LOCK_NB) < 0)
+		status.st_mode & (S_IWGRP | S_IWOTH) || flock(folder, LOCK_EX | LOCK_NB) < 0)
 		return;
-	DIR *list = fdopendir(dup(folder));
-	for (struct dirent *entry; list && (entry = readdir(list));)
-		if (entry->d_name[0] != '.' || strlen(entry->d_name) > 2)
-			unlinkat(folder, entry->d_name, 0);
-	if (list)
-		closedir(list);
+	remove_content(folder, 1);
 	unlinkat(parent, name, AT_REMOVEDIR);
 }
 
@@ -49,21 +69,49 @@ static void remove_all_stale(const char *place)
 
 /* ---- the copy ---- */
 
-/* Locked, before somebody takes it for stale: who did that has removed it. */
-static int make_folder(const char *place, char path[64])
+/* Locked, before somebody takes it for stale: who did that has removed it. Others may pass it,
+ * and see nothing in it. */
+static int make_outer(const char *place, char path[RUN_SOURCE_PATH_SIZE])
 {
 	for (int tries = 0; tries < 3; tries++) {
-		snprintf(path, 64, "%s/" PREFIX "XXXXXX", place);
+		snprintf(path, RUN_SOURCE_PATH_SIZE, "%s/" PREFIX "XXXXXX", place);
 		if (mkdtemp(path) == NULL)
 			return -errno;
-		cleanup_close int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		cleanup_close int folder = open_folder(AT_FDCWD, path);
 		if (folder < 0)
 			return -errno;
 		if (flock(folder, LOCK_EX | LOCK_NB) == 0 && access(path, F_OK) == 0 &&
-			fchmod(folder, 0755) == 0)
+			fchmod(folder, 0711) == 0)
 			return take_fd(&folder);
 	}
 	return -EAGAIN;
+}
+
+/* The worker, whose user id nobody knows yet, must be able to read the copy; other users of the
+ * host, from whom the file may be kept, must not. So it lies in a folder whose name is its
+ * secret. */
+static int make_folder(const char *place, struct run_source *ret)
+{
+	uint64_t secret[2];
+	cleanup_close int outer = make_outer(place, ret->copy);
+	if (outer < 0)
+		return outer;
+	if (getrandom(secret, sizeof secret, 0) != sizeof secret)
+		return -errno;
+	const size_t length = strlen(ret->copy);
+	snprintf(ret->copy + length, sizeof ret->copy - length, "/%016" PRIx64 "%016" PRIx64,
+		secret[0], secret[1]);
+	if (mkdir(ret->copy, 0700) < 0) {
+		int code = errno;
+		ret->copy[length] = '\0';
+		rmdir(ret->copy);
+		return -code;
+	}
+	cleanup_close int folder = open_folder(AT_FDCWD, ret->copy);
+	if (folder < 0 || fchmod(folder, 0755) < 0)
+		return -errno;
+	ret->lock = take_fd(&outer);
+	return take_fd(&folder);
 }
 
 static int copy_bytes(int from, int to)
@@ -103,7 +151,7 @@ static int copy_file(const char *path, int file, struct run_source *ret, struct 
 		return error_set(error, ENAMETOOLONG, "the name of %s is too long", path);
 	for (size_t i = 0; i < ARRAY_LENGTH(places); i++) {
 		remove_all_stale(places[i]);
-		cleanup_close int folder = make_folder(places[i], ret->copy);
+		cleanup_close int folder = make_folder(places[i], ret);
 		if (folder < 0) {
 			result = result == -ENOENT ? folder : result;
 			ret->copy[0] = '\0';
@@ -126,7 +174,7 @@ static int copy_file(const char *path, int file, struct run_source *ret, struct 
 int run_source_open(const char *path, struct run_source *ret, struct error *error)
 {
 	struct stat status;
-	*ret = (struct run_source){.folder = -1};
+	*ret = (struct run_source){.folder = -1, .lock = -1};
 	/* A FIFO would be waited for. */
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &status) < 0)
@@ -148,5 +196,8 @@ void run_source_close(struct run_source *source)
 	snprintf(path, sizeof path, "%s/%s", source->copy, source->name);
 	unlink(path);
 	rmdir(source->copy);
+	*strrchr(source->copy, '/') = '\0';
+	rmdir(source->copy);
 	source->copy[0] = '\0';
+	close_fd(&source->lock);
 }

@@ -6,11 +6,14 @@
 
 #include "common/error.h"
 
+#define RUN_SOURCE_PATH_SIZE 96
+
 struct run_source {
-	int folder;        /* descriptor */
-	const char *entry; /* NULL: what tenant.json says, or main.js, … */
-	char name[256];    /* of the file */
-	char copy[64];     /* path of the folder that was made; "" when none was */
+	int folder;                      /* descriptor */
+	const char *entry;               /* NULL: what tenant.json says, or main.js, … */
+	char name[256];                  /* of the file */
+	char copy[RUN_SOURCE_PATH_SIZE]; /* path of the folder that was made; "" when none was */
+	int lock; /* of the folder around that, to be held as long; -1 when none was */
 };
 
 /* -ENOENT when there is nothing at PATH; -EINVAL when it is neither folder nor file. */

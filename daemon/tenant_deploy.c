@@ -390,6 +390,8 @@ void tenant_new_policy(struct tenant *tenant, struct policy *policy, const char 
 	if (result == 0)
 		result = tenant_sites_check(tenant, deployment->program, &error);
 	if (result == 0 && tenant->machine.state == TENANT_STOPPED) {
+		/* What it could fall back to has the policy that is withdrawn here. */
+		tenant_drop_fallback(tenant);
 		program_free(program, NULL);
 		tenant->program = take_pointer(deployment->program);
 		tenant_sites_take(tenant);

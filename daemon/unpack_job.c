@@ -54,10 +54,10 @@ static int deadline_passed(sd_event_source *source, uint64_t usec, void *data)
 	return 0;
 }
 
-int unpack_job_start(struct supervisor *supervisor, int archive_fd, bool ephemeral,
+int unpack_job_start(struct supervisor *supervisor, int archive_fd, const char *tenant,
 	unpack_job_fn *done, void *data, struct unpack_job **ret_job, struct error *error)
 {
-	struct unpack_options options = {.ephemeral = ephemeral};
+	const struct unpack_options options = {.ephemeral = tenant == NULL, .owner = tenant};
 	if (supervisor->unpacks >= UNPACK_JOBS_MAX)
 		return error_set(
 			error, EBUSY, "%d archives are being unpacked: try again", UNPACK_JOBS_MAX);

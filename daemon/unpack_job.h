@@ -15,8 +15,9 @@ struct unpack_job;
 typedef void unpack_job_fn(
 	void *data, int result, const struct unpack_result *unpacked, const struct error *error);
 
-/* -EBUSY when too many are under way. ARCHIVE_FD stays the caller's. */
-int unpack_job_start(struct supervisor *supervisor, int archive_fd, bool ephemeral,
+/* TENANT is whose release it is; NULL: of a run, and kept no longer than that (`ephemeral` of
+ * deploy/unpack.h). -EBUSY when too many are under way. ARCHIVE_FD stays the caller's. */
+int unpack_job_start(struct supervisor *supervisor, int archive_fd, const char *tenant,
 	unpack_job_fn *done, void *data, struct unpack_job **ret_job, struct error *error);
 /* Kills it; DONE is not called. Takes NULL, returns NULL. */
 struct unpack_job *unpack_job_cancel(struct unpack_job *job);

@@ -392,8 +392,8 @@ static void begin(struct deploying *lock)
 	}
 	if (is_held_up(deploy, supervisor_find(deploy->supervisor, deploy->name)))
 		return;
-	int result = unpack_job_start(
-		deploy->supervisor, deploy->archive_fd, false, unpacked, deploy, &job, &error);
+	int result = unpack_job_start(deploy->supervisor, deploy->archive_fd, deploy->name,
+		unpacked, deploy, &job, &error);
 	close_fd(&deploy->archive_fd);
 	if (result < 0)
 		fail(deploy, "failed", error.message);

@@ -199,13 +199,19 @@ void prune_verb(
 			"keep: a number from 1 to %d", HISTORY_KEEP_MAX);
 		return;
 	}
-	size_t before = history_kept(history, name, active, &ids);
+	const ssize_t before = history_kept(history, name, active, &ids);
 	result = history_set_keep(history, name, active, keep ? (uint32_t)number : 0, &error);
 	if (result < 0) {
 		control_fail(connection, "failed", CONTROL_EXIT_FAILURE, "%s", error.message);
 		return;
 	}
-	size_t after = history_kept(history, name, active, &ids);
+	const ssize_t after = history_kept(history, name, active, &ids);
+	if (before < 0 || after < 0) {
+		control_fail(connection, "failed", CONTROL_EXIT_FAILURE,
+			"cannot read which releases of %s are kept: %s", name,
+			strerror((int)-(before < 0 ? before : after)));
+		return;
+	}
 	verb_note(connection, tenant, "prune", request);
 	supervisor_changed(tenant->supervisor, CHANGED_RELEASES);
 	control_done(connection, json_pack("{s:s, s:I, s:I}", "name", name, "removed",

@@ -85,6 +85,26 @@ size_t objects_share(int objects_fd, int dir_fd, const struct tree *tree)
 	return shared;
 }
 
+int objects_open(int objects_fd, const char *owner, struct error *error)
+{
+	if (mkdirat(objects_fd, owner, 0700) < 0 && errno != EEXIST)
+		return error_errno(error, errno, "cannot make the objects' folder of %s", owner);
+	int fd = openat(objects_fd, owner, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? error_errno(error, errno, "cannot open the objects' folder of %s", owner)
+		      : fd;
+}
+
+/* Of one owner; returns how many. The folder goes when nothing is left in it. Who opened it
+ * just now shares nothing then. */
+static int sweep_owner(int objects_fd, const char *owner)
+{
+	cleanup_close int fd =
+		openat(objects_fd, owner, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int removed = fd < 0 ? 0 : objects_sweep(fd, NULL);
+	(void)unlinkat(objects_fd, owner, AT_REMOVEDIR);
+	return removed < 0 ? 0 : removed;
+}
+
 int objects_sweep(int objects_fd, struct error *error)
 {
 	int own = openat(objects_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -97,6 +117,10 @@ int objects_sweep(int objects_fd, struct error *error)
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
 			fstatat(objects_fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
+		if (S_ISDIR(status.st_mode)) {
+			removed += sweep_owner(objects_fd, entry->d_name);
+			continue;
+		}
 		/* One that is linked between these two calls loses its name, no more: the
 		 * release that links it has the file. */
 		if (status.st_nlink > 1 && store_id_valid(entry->d_name))

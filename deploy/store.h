@@ -1,7 +1,8 @@
 /* The releases on disk, below the state folder of the daemon:
  *
  *   STATE/releases/<id>/   the files of one release, mode 0444, folders 0555
- *   STATE/objects/<sha256> the same files by their content, as hard links: deploy/objects.h
+ *   STATE/objects/<tenant>/<sha256>
+ *                          the same files by their content, as hard links: deploy/objects.h
  *   STATE/staging/<name>/  a release in the making; thrown away at the next start
  *   STATE/lock             held (fcntl) by the one daemon that uses the folder
  *

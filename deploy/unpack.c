@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/message.h"
+#include "deploy/objects.h"
 #include "deploy/store_private.h"
 #include "deploy/unpack_private.h"
 
@@ -128,6 +129,24 @@ static int supervise_unpacker(struct unpack_report *report, struct error *error)
 }
 
 /* The store as the helper sees it: the same folders at other descriptors. */
+static struct store helper_store(void)
+{
+	return (struct store){
+		.state = -1,
+		.releases = HELPER_FD_RELEASES,
+		.staging = HELPER_FD_STAGING_PARENT,
+		.objects = HELPER_FD_OBJECTS,
+		.lock = -1,
+	};
+}
+
+static struct store_staging helper_staging(const char *name)
+{
+	struct store_staging staging = {.fd = HELPER_FD_STAGING};
+	snprintf(staging.name, sizeof staging.name, "%s", name);
+	return staging;
+}
+
 static int finish_staging(
 	bool ephemeral, const char *name, struct unpack_report *report, struct error *error)
 {
@@ -137,16 +156,18 @@ static int finish_staging(
 			return error_errno(error, errno, "cannot open up the staging folder");
 		return 0;
 	}
-	struct store store = {
-		.state = -1,
-		.releases = HELPER_FD_RELEASES,
-		.staging = HELPER_FD_STAGING_PARENT,
-		.objects = HELPER_FD_OBJECTS,
-		.lock = -1,
-	};
-	struct store_staging staging = {.fd = HELPER_FD_STAGING};
-	snprintf(staging.name, sizeof staging.name, "%s", name);
+	struct store store = helper_store();
+	struct store_staging staging = helper_staging(name);
 	return store_commit(&store, &staging, report->release, error);
+}
+
+/* Here, not in the daemon: a bad archive may have made thousands of files before it turned out
+ * to be one, and all that the daemon does would wait for their removal. */
+static void remove_staging(const char *name)
+{
+	struct store store = helper_store();
+	struct store_staging staging = helper_staging(name);
+	store_discard(&store, &staging);
 }
 
 /* The daemon's handlers and masks are not for the helper. A Ctrl-C at the terminal is
@@ -175,8 +196,10 @@ static _Noreturn void run_helper(pid_t daemon, const struct unpack *unpack, cons
 		result = supervise_unpacker(&report, &error);
 	if (result == 0)
 		result = finish_staging(unpack->ephemeral, unpack->staging.name, &report, &error);
-	if (result < 0)
+	if (result < 0) {
+		remove_staging(unpack->staging.name);
 		report_error(&report, &error);
+	}
 	send_report(HELPER_FD_RESULT, &report);
 	_exit(result < 0);
 }
@@ -199,10 +222,13 @@ static int check_archive(int archive_fd, struct error *error)
 
 /* Forks the helper. The lifeline's other end is in the helper and the unpacker only:
  * when it hangs up, both are gone. */
-static int fork_helper(
-	struct store *store, int archive_fd, struct unpack *unpack, struct error *error)
+static int fork_helper(struct store *store, int archive_fd, const char *owner,
+	struct unpack *unpack, struct error *error)
 {
 	int pair[2], lifeline[2];
+	cleanup_close int objects = -1;
+	if (owner && (objects = objects_open(store->objects, owner, error)) < 0)
+		return objects;
 	int result = message_pair(pair);
 	if (result < 0)
 		return error_errno(error, result, "cannot make a socket pair");
@@ -212,7 +238,7 @@ static int fork_helper(
 		return error_errno(error, errno, "cannot make a pipe");
 	}
 	const int fds[] = {archive_fd, unpack->staging.fd, pair[1], lifeline[1], store->staging,
-		store->releases, store->objects};
+		store->releases, owner ? objects : store->objects};
 	pid_t self = getpid();
 	pid_t pid = fork();
 	if (pid == 0)
@@ -247,7 +273,8 @@ int unpack_start(struct store *store, int archive_fd, const struct unpack_option
 	if (result == 0)
 		result = store_stage(store, &unpack.staging, error);
 	if (result == 0)
-		result = fork_helper(store, archive_fd, &unpack, error);
+		result = fork_helper(
+			store, archive_fd, options ? options->owner : NULL, &unpack, error);
 	if (result < 0) {
 		unpack_cancel(&unpack);
 		return result;

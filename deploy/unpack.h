@@ -28,6 +28,9 @@ struct unpack_options {
 	/* For one run only: neither hashed nor made durable. The result is the staging
 	 * folder itself, which the caller discards when the run is over. */
 	bool ephemeral;
+	/* Whose it is: its files are shared with other releases of the same owner. NULL: they
+	 * are nobody's in particular. */
+	const char *owner;
 };
 
 /* One unpack under way. The first two fields are for the caller to wait on. */

@@ -12,15 +12,31 @@ static uint64_t now_ms(void)
 /* ---- what bounds a client ---- */
 
 /* Counts frames that cost us more than they cost the client: a bucket that leaks. */
-static void count_noise(struct http2 *http2)
+static void count_noise(struct http2 *http2, uint32_t weight)
 {
 	const uint64_t now = now_ms(), leaked = (now - http2->noise_ms) * HTTP2_NOISE_RATE / 1000;
 	if (leaked > 0) {
 		http2->noise = http2->noise > leaked ? http2->noise - (uint32_t)leaked : 0;
 		http2->noise_ms = now;
 	}
-	if (++http2->noise > HTTP2_NOISE_MAX)
+	http2->noise += weight;
+	if (http2->noise > HTTP2_NOISE_MAX)
 		nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* A client may make us reset the streams that it is not to reset too often by itself: errors
+ * of its own count as much (CVE-2025-8671). */
+static void count_error(struct http2 *http2)
+{
+	count_noise(http2, HTTP2_NOISE_MAX / HTTP2_RESETS_MAX);
+}
+
+/* What is decoded of a head or of trailers, for us or for nobody, ends somewhere: a byte may
+ * name a field of 4 KiB. */
+static bool count_field(struct http2 *http2, size_t name_length, size_t value_length)
+{
+	http2->fields_bytes += name_length + value_length + 32;
+	return http2->fields_bytes <= HTTP2_FIELDS_BYTES;
 }
 
 /* One for the process: nghttp2 copies it. */
@@ -49,6 +65,7 @@ static struct http_connection *stream_of(nghttp2_session *session, int32_t id)
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *data)
 {
 	struct http2 *http2 = data;
+	http2->fields_bytes = 0;
 	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	struct http_connection *stream = http2_stream_new(http2, frame->hd.stream_id);
@@ -70,10 +87,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 	struct http_connection *stream = http2->head;
 	(void)flags;
 	/* Trailers are for nobody, and neither is what was refused. */
-	if (!stream || stream->stream != frame->hd.stream_id)
-		return 0;
-	if (http_parser_head_field(&stream->parser, (const char *)name, name_length,
-		    (const char *)value, value_length))
+	const bool wanted = stream && stream->stream == frame->hd.stream_id;
+	if (count_field(http2, name_length, value_length) &&
+		(!wanted || http_parser_head_field(&stream->parser, (const char *)name, name_length,
+				    (const char *)value, value_length)))
 		return 0;
 	nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
 	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -91,7 +108,7 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
 	(void)value;
 	(void)value_length;
 	(void)flags;
-	(void)data;
+	count_error(data);
 	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
@@ -115,12 +132,12 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 		if (stream && end)
 			http2_stream_body_end(stream);
 		else if (frame->hd.length <= frame->data.padlen)
-			count_noise(http2);
+			count_noise(http2, 1);
 		break;
 	case NGHTTP2_WINDOW_UPDATE: /* a large response has many */
 		break;
 	default:
-		count_noise(http2);
+		count_noise(http2, 1);
 	}
 	return 0;
 }
@@ -138,9 +155,18 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 	return 0;
 }
 
+/* The client's fault, whoever found it. */
+static bool is_error_of_client(uint32_t code)
+{
+	return code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR ||
+	       code == NGHTTP2_STREAM_CLOSED || code == NGHTTP2_FRAME_SIZE_ERROR;
+}
+
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *data)
 {
-	(void)data;
+	if (frame->hd.type == NGHTTP2_RST_STREAM &&
+		is_error_of_client(frame->rst_stream.error_code))
+		count_error(data);
 	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
 		!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
@@ -156,9 +182,10 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *d
 /* A head that is too large to be sent: the stream must not wait for it for ever. */
 static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int error, void *data)
 {
-	(void)error;
 	(void)data;
-	if (frame->hd.type == NGHTTP2_HEADERS)
+	/* One that was reset meanwhile is not reset back (RFC 9113 section 5.4.2). */
+	if (frame->hd.type == NGHTTP2_HEADERS && error != NGHTTP2_ERR_STREAM_CLOSED &&
+		error != NGHTTP2_ERR_STREAM_CLOSING)
 		nghttp2_submit_rst_stream(
 			session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
 	return 0;
@@ -223,8 +250,12 @@ bool http2_open(struct http_connection *connection)
 	http2->noise_ms = now_ms();
 	if (option && functions &&
 		nghttp2_session_server_new2(&http2->session, functions, http2, option) == 0 &&
-		send_settings(http2))
+		send_settings(http2)) {
+		/* A drain that began during the handshake has told the others already. */
+		if (http_server.draining)
+			http2_shut(connection);
 		return true;
+	}
 	http2_close(connection);
 	return false;
 }

@@ -13,8 +13,9 @@ struct http2 {
 	uint32_t count;               /* of streams */
 	uint32_t noise;               /* frames that brought nothing, lately */
 	uint64_t noise_ms;
-	uint64_t shut_ms; /* the client was told to go elsewhere */
-	bool shut;        /* and which requests are the last */
+	size_t fields_bytes; /* of the head or the trailers that are being received */
+	uint64_t shut_ms;    /* the client was told to go elsewhere */
+	bool shut;           /* and which requests are the last */
 };
 
 /* A stream begins. NULL when there is no room for it. */

@@ -212,7 +212,7 @@ static size_t count_lines(const char *fields, size_t length)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < length; i++)
-		count += fields[i] == '\n';
+		count += fields[i] == '\r'; /* what split_fields goes by */
 	return count;
 }
 

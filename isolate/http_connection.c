@@ -22,6 +22,15 @@ static uint64_t now_ms(void)
 	return uv_now(http_server.loop);
 }
 
+/* What is being read is this connection, or carries this stream. */
+static bool is_current(const struct http_connection *connection)
+{
+	const struct http_connection *current = http_server.current;
+	return current &&
+	       (current == connection ||
+		       (connection->stream_of && connection->stream_of == current->http2));
+}
+
 /* The program has begun to read the body, and a promise of ctx.waitUntil may go on with
  * that after the response. Whether it has begun is known when its microtasks have run. */
 static bool body_pending(const struct http_connection *connection)
@@ -29,8 +38,7 @@ static bool body_pending(const struct http_connection *connection)
 	if (connection->holds == 0 || !connection->parser.has_body || connection->body_unwanted ||
 		connection->body_ended)
 		return false;
-	return connection->body_started ||
-	       (http_server.entered && http_server.current == connection);
+	return connection->body_started || (http_server.entered && is_current(connection));
 }
 
 bool http_connection_finished(const struct http_connection *connection)
@@ -596,6 +604,13 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 		connection->discarded += (size_t)length;
 		if (connection->discarded > 4 * HTTP_DISCARD_BYTES)
 			close_now(connection);
+		return;
+	}
+	if (connection->last) {
+		/* Nobody takes it, and all that is to be said is still being written: until then
+		 * it stays with the kernel, which makes the client wait. */
+		connection->unread_input = true;
+		stop_reading(connection);
 		return;
 	}
 	if (connection->tls)

@@ -18,9 +18,10 @@
  *   keep-alive without a request     closed silently
  *   reader too slow                  the connection is cut
  *   HTTP/2: more streams at a time    REFUSED_STREAM
- *   HTTP/2: many resets, pings, settings, empty frames, continuations
+ *   HTTP/2: many resets, errors, pings, settings, empty frames, continuations
  *                                     GOAWAY, close
- *   TLS handshake too slow            closed silently
+ *   TLS handshake too slow, or many changes of keys without reading
+ *                                     closed silently
  *   too many connections             the longest idle one is closed; if none is idle, answers
  *                                    carry `Connection: close`, and new ones wait in the
  *                                    kernel's queue */
@@ -42,6 +43,8 @@
 
 /* TLS: of a client before the handshake is complete. It has HTTP_HEAD_MS for that. */
 #define HTTP_TLS_BYTES (128 * 1024)
+/* Answers of TLS itself (to changes of keys) that wait behind what a client does not read. */
+#define HTTP_TLS_ANSWERS_BYTES (16 * 1024)
 
 /* HTTP/2. Rates are for each second; a connection that passes one is ended with GOAWAY. */
 #define HTTP2_STREAMS_MAX 100           /* of a connection; fewer when `concurrent` is */
@@ -50,7 +53,8 @@
 #define HTTP2_CONNECTION_BYTES (1024 * 1024) /* and of all of a connection */
 #define HTTP2_PIECE_BYTES (8 * 1024)         /* received before it is looked at what came of it */
 #define HTTP2_CONTINUATIONS_MAX 8            /* frames that go on with one head */
-#define HTTP2_RESETS_MAX 200                 /* streams that a client resets, at once */
+#define HTTP2_FIELDS_BYTES (96 * 1024)       /* of one head, or of trailers, uncompressed */
+#define HTTP2_RESETS_MAX 200 /* streams that a client resets, or makes us reset, at once */
 #define HTTP2_RESETS_RATE 33
 #define HTTP2_NOISE_MAX 1000 /* frames that bring nothing (PING, SETTINGS, empty DATA), at once */
 #define HTTP2_NOISE_RATE 50

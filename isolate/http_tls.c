@@ -89,7 +89,10 @@ void http_tls_receive(struct http_connection *connection, const char *data, size
 			http_connection_take(connection, plain, count);
 	if (connection->closing)
 		return;
-	if (!tls_pipe_keep(&tls->pipe) || connection->broken)
+	if (connection->last)
+		tls_pipe_feed(&tls->pipe, NULL, 0); /* for nobody */
+	else if (!tls_pipe_keep(&tls->pipe) || connection->broken ||
+		 (connection->writing && tls->pipe.out.length > HTTP_TLS_ANSWERS_BYTES))
 		outcome = TLS_FAILED;
 	http_connection_flush(connection);
 	if (outcome != TLS_WAITS && outcome != TLS_DONE && !connection->last)

@@ -403,6 +403,26 @@ class TrialTest(Lifecycle):
         wait_until(lambda: "100M" in open(path).read() and self.state("law") == "running")
         self.assertEqual(request(port)[2].split()[0], b"v1")
 
+    def test_a_policy_that_changed_while_it_was_stopped_is_not_gone_back_from(self):
+        port = self.deploy("halt", self.program("v1"), port=0, limits={"memory": "200M"})
+        self.assertEqual(self.daemon.ctl("deploy", "halt", self.program("v2")).returncode, 0)
+        self.assertIsNotNone(self.daemon.status("halt")["rollback_to"])
+        self.assertEqual(self.daemon.ctl("stop", "halt").returncode, 0)
+        path = os.path.join(self.daemon.policies, "halt.json")
+        with open(path) as file:
+            policy = json.load(file)
+        policy["limits"]["memory"] = "100M"
+        with open(path, "w") as file:
+            json.dump(policy, file)
+        self.daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "event=policy-changed tenant=halt" in self.daemon.log())
+        # The release before would run under the policy that it had.
+        self.assertIsNone(self.daemon.status("halt")["rollback_to"])
+        self.assertEqual(self.daemon.ctl("start", "halt").returncode, 0)
+        request(port, "/exit?1")
+        self.wait_for_state("halt", "running")
+        self.assertEqual([e for e in self.events("halt") if e["event"] == "auto-rollback"], [])
+
 
 class CanaryTest(Lifecycle):
     def begin(self, name, *options, instances=3):

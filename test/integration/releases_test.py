@@ -192,14 +192,27 @@ class ReleasesTest(TenantdTest):
             os.utime(path, (1, 1))
             os.chmod(path, 0o700)
             os.chown(path, 12345, 54321)
-        objects = set(os.listdir(os.path.join(self.daemon.state, "objects")))
+        objects = set(os.listdir(os.path.join(self.daemon.state, "objects", "same")))
         done = subprocess.run(
             ["sh", "-c", f"umask 077; exec {BUILD}/tenantctl --socket {self.daemon.socket} "
              f"deploy same {two} --json"], capture_output=True, text=True)
         self.assertEqual(json.loads(done.stdout)["release"], first)
         # Nothing new; a sweep of what other tests left may be under way.
-        self.assertLessEqual(set(os.listdir(os.path.join(self.daemon.state, "objects"))), objects)
+        self.assertLessEqual(set(os.listdir(os.path.join(self.daemon.state, "objects", "same"))),
+                             objects)
         self.assertEqual(len(self.releases("same")), 1)
+
+    def test_tenants_share_no_file_and_so_cannot_see_what_the_other_has(self):
+        """One would see it from the file's count of links, or by locking it."""
+        links = {}
+        for name in ("this", "that"):
+            self.write(f"{name}/main.js", serve(name))
+            self.write(f"{name}/common.txt", "the same in both")
+            self.addCleanup(self.daemon.ctl, "remove", name, "-y")
+            release = self.daemon.json("deploy", name, os.path.join(self.folder, name))["release"]
+            links[name] = os.stat(os.path.join(self.daemon.state, "releases", release, "common.txt"))
+        self.assertNotEqual(links["this"].st_ino, links["that"].st_ino)
+        self.assertEqual(links["this"].st_nlink, links["that"].st_nlink)
 
     def test_files_that_releases_share_are_stored_once(self):
         self.write("s/big.txt", "x" * 1000000)
@@ -213,7 +226,7 @@ class ReleasesTest(TenantdTest):
                                             "big.txt")).st_ino)
         self.assertEqual(len(inodes), 1)
         # Removing some leaves the file to the others, and the last takes it along.
-        objects = os.path.join(self.daemon.state, "objects")
+        objects = os.path.join(self.daemon.state, "objects", "share")
         first = hashlib.sha256(serve("share 0").encode()).hexdigest()
         self.assertIn(first, os.listdir(objects))
         self.daemon.ctl("prune", "share", "--keep", "1")
@@ -222,7 +235,7 @@ class ReleasesTest(TenantdTest):
         self.assertEqual(self.answer("share"), "share 1")
         self.daemon.ctl("remove", "share", "-y")
         big = hashlib.sha256(b"x" * 1000000).hexdigest()
-        wait_until(lambda: big not in os.listdir(objects), what="the sweep")
+        wait_until(lambda: not os.path.exists(f"{objects}/{big}"), what="the sweep")
 
 
 class CanaryTest(TenantdTest):
@@ -503,7 +516,7 @@ class KillTest(unittest.TestCase):
                    what="an empty staging folder")
         used = {os.stat(p).st_ino for p in glob.glob(stored + "/*/*")}
         objects = os.path.join(self.daemon.state, "objects")
-        wait_until(lambda: {e.inode() for e in os.scandir(objects)} <= used,
+        wait_until(lambda: {os.stat(p).st_ino for p in glob.glob(objects + "/*/*")} <= used,
                    what="objects that nobody uses to go")
 
     def test_in_the_middle_of_anything(self):

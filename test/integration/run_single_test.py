@@ -191,6 +191,20 @@ class RunSingleTest(unittest.TestCase):
         process.send_signal(signal.SIGUSR1)
         self.assertEqual(process.stdout.readline(), "x.js\n")
 
+    def test_no_other_user_finds_the_copy(self):
+        path = self.write("x.js", "console.log('up'); setInterval(() => {}, 1000);")
+        os.chmod(path, 0o600)
+        look = "import os; print([f for d, _, f in os.walk('/dev/shm') if 'tenantd-run-' in d])"
+        for tier, prefix in ALL_TIERS[:2]:
+            with self.subTest(tier):
+                process = self.start("--tier", tier, path, until="up\n", prefix=prefix)
+                self.assertIn("x.js", subprocess.check_output(["python3", "-c", look], text=True))
+                seen = subprocess.check_output(["python3", "-c", look], user=65534, group=65534,
+                                               extra_groups=[], text=True)
+                self.assertNotIn("x.js", seen)
+                process.kill()
+                process.wait()
+
     def test_root_cannot_be_the_single_one(self):
         done = self.run_it("--tier", "single", self.write("x.js", "console.log('ran')"))
         self.assertEqual((done.stdout, done.returncode), ("", 125))
