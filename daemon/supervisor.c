@@ -34,6 +34,7 @@
 #define FINISH_MS 5000        /* for the rest of the end: helpers, the store */
 #define SAVE_RETRY_US 5000000 /* after the state file could not be written */
 #define SETTLE_US 50000
+#define SWEEPS_KILLED_MAX 3
 #define WATCH_US 1000000
 
 /* ---- tenants ---- */
@@ -139,7 +140,8 @@ static void keep_release(void *data, const char *release)
 
 static void start_sweep(struct supervisor *supervisor);
 
-/* The sweep of the store has ended, or was killed: what is left is swept the next time. */
+/* The sweep of the store has ended. One that was killed is started again, a few times; what is
+ * left then, or after a failure, is swept the next time. */
 static int sweep_ended(sd_event_source *source, int pidfd, uint32_t events, void *data)
 {
 	struct supervisor *supervisor = data;
@@ -150,6 +152,10 @@ static int sweep_ended(sd_event_source *source, int pidfd, uint32_t events, void
 	if (info.si_pid && info.si_status != 0)
 		log_warn("event=sweep-failed status=%d", info.si_status);
 	supervisor->sweep = sd_event_source_disable_unref(supervisor->sweep);
+	bool killed = info.si_pid && info.si_code != CLD_EXITED;
+	supervisor->sweeps_killed = killed ? supervisor->sweeps_killed + 1 : 0;
+	if (killed && supervisor->sweeps_killed <= SWEEPS_KILLED_MAX)
+		supervisor->swept = false;
 	if (!supervisor->swept && !supervisor->stopping) /* more was pruned meanwhile */
 		start_sweep(supervisor);
 	return 0;
@@ -430,8 +436,7 @@ static int add_signals(struct supervisor *supervisor)
 		log_warn("event=no-reaper message=\"%s\"", escape_for_log(error.message));
 	int result = pid1_signals(supervisor->event, any_signal, supervisor);
 	if (result == 0)
-		result = pid1_reap(
-			supervisor->event, knows_child, supervisor, &supervisor->reaper);
+		result = pid1_reap(supervisor->event, knows_child, supervisor, &supervisor->reaper);
 	return result;
 }
 

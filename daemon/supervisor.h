@@ -54,6 +54,7 @@ struct supervisor {
 	struct deploying *deploying;   /* who deploys, and who waits to */
 	struct who reloader;           /* who had the policies read again */
 	sd_event_source *sweep;        /* of the store, in a process of its own */
+	unsigned sweeps_killed;        /* in a row */
 	char egress_program[4096];
 	struct egress *egress;
 	char ingress_program[4096];

@@ -31,7 +31,7 @@ VM_PROGRAMS = ("sandbox_test", "seccomp_test", "sandbox_grant_test", "sandbox_gr
                "sandbox_grant_paths_test", "sandbox_grant_tmp_test", "sandbox_pool_test",
                "sandbox_attack_test", "job_test", "cgroup_test")
 VM_PATTERNS = (
-    "SystemdTest", "kill_test.", "escape_test.", "test_output_and_exit_code",
+    "SystemdTest", "kill_test.", "escape_test.EscapeTest", "test_output_and_exit_code",
     "test_the_heap_limit", "test_wasm_memory", "test_a_busy_loop_ends",
     "ServeTest.test_memory_over_the_limit", "ServeTest.test_deploy_with_the_default",
     "test_random_values", "grants_test.", "job_test.Sandbox", "fetch_test.FetchTest.test_egress",

@@ -52,7 +52,8 @@ class World:
         self.count = 0
         self.text_of = {}     # what a release answers, by its id
         self.possible = set() # ids, of which one is active
-        self.before = set()   # the same, before the last deployment
+        self.active = None    # when it was last looked at
+        self.before = set()   # what was active before: a new release whose worker ends goes back
 
     def source(self):
         self.count += 1
@@ -72,7 +73,7 @@ class World:
         if done.returncode == 0:
             release = json.loads(done.stdout)["release"]
             self.text_of[release] = text
-            self.before = self.possible
+            self.before, self.active = {self.active}, release
             self.possible = {release}
         else:
             self.possible.add(text)  # by what it answers: its id is not known
@@ -116,7 +117,9 @@ class ChaosTest(unittest.TestCase):
         known = {world.text_of.get(one, one) for one in world.possible}
         self.assertIn(text, known, f"{what}: it serves {text}, release {release}")
         self.assertEqual(world.text_of.setdefault(release, text), text, what)
-        world.possible = {release}
+        if release != world.active:
+            world.before |= {world.active}
+        world.possible, world.active = {release}, release
         stored = os.listdir(os.path.join(daemon.state, "releases"))
         self.assertIn(release, stored, what)
         wait_until(lambda: os.listdir(os.path.join(daemon.state, "staging")) == [], 10,
@@ -188,8 +191,8 @@ class ChaosTest(unittest.TestCase):
         if name == "tenantd":
             world.daemon.start()
         else:
-            # A worker has its zygote's name. A new release whose worker ends soon goes back.
-            world.possible |= world.before
+            # A worker has its zygote's name.
+            world.possible |= world.before - {None}
         self.check(world, what)
 
     def test_kills(self):
