@@ -1,13 +1,8 @@
-#include "common/control.h"
 #include "ctl/client.h"
 #include "ctl/output.h"
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define LINES_DEFAULT "100"
 
 static void show(const json_t *item, void *data)
 {
@@ -27,27 +22,17 @@ static void say_nothing_found(const struct invocation *invocation, const char *n
 
 static int run(const struct invocation *invocation)
 {
-	const char *name = invocation->argument_count ? invocation->arguments[0] : NULL;
-	const char *lines = invocation->options[OPTION_LINES];
-	if (!lines)
-		lines = LINES_DEFAULT;
-	size_t length = strlen(lines);
-	int code = name ? client_check_name(name) : 0;
+	json_t *request;
+	bool some = false;
+	int code = client_request_lines(invocation, "audit", &request);
 	if (code)
 		return code;
-	if (length == 0 || length > 7 || strspn(lines, "0123456789") != length)
-		return output_fail(CONTROL_EXIT_USAGE, "usage",
-			"--lines: `%s` is no number between 0 and 9999999", lines);
-	json_t *request = client_request("audit", name);
-	json_object_set_new(request, "lines", json_integer(atoi(lines)));
-	json_object_set_new(
-		request, "follow", json_boolean(invocation->options[OPTION_FOLLOW] != NULL));
 	json_object_set_new(
 		request, "denied", json_boolean(invocation->options[OPTION_DENIED] != NULL));
-	bool some = false;
 	code = client_call(invocation, request, NULL, 0, show, &some, NULL);
 	if (code == 0 && !some)
-		say_nothing_found(invocation, name);
+		say_nothing_found(
+			invocation, invocation->argument_count ? invocation->arguments[0] : NULL);
 	return code;
 }
 

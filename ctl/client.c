@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#define LINES_DEFAULT "100"
+
 static const char *socket_path(const struct invocation *invocation)
 {
 	if (invocation->options[OPTION_SOCKET])
@@ -255,5 +257,26 @@ int client_check_name(const char *name)
 	struct error error = {0};
 	if (policy_check_name(name, &error) < 0)
 		return output_fail(CONTROL_EXIT_USAGE, "name", "%s", error.message);
+	return 0;
+}
+
+int client_request_lines(
+	const struct invocation *invocation, const char *verb, json_t **ret_request)
+{
+	const char *name = invocation->argument_count ? invocation->arguments[0] : NULL;
+	const char *lines = invocation->options[OPTION_LINES];
+	if (!lines)
+		lines = LINES_DEFAULT;
+	size_t length = strlen(lines);
+	int code = name ? client_check_name(name) : 0;
+	if (code)
+		return code;
+	if (length == 0 || length > 7 || strspn(lines, "0123456789") != length)
+		return output_fail(CONTROL_EXIT_USAGE, "usage",
+			"--lines: `%s` is no number between 0 and 9999999", lines);
+	*ret_request = client_request(verb, name);
+	json_object_set_new(*ret_request, "lines", json_integer(atoi(lines)));
+	json_object_set_new(
+		*ret_request, "follow", json_boolean(invocation->options[OPTION_FOLLOW] != NULL));
 	return 0;
 }

@@ -47,6 +47,11 @@ int client_call_fds(const struct invocation *invocation, json_t *request, json_t
 /* Takes the members of an "error" message, reports it and returns its exit code. */
 int client_report(const json_t *error);
 
+/* A request of a command that shows lines: of the tenant that it names, or of all, with --lines
+ * and --follow. Returns 0 or the exit code of a usage error. */
+int client_request_lines(
+	const struct invocation *invocation, const char *verb, json_t **ret_request);
+
 /* Puts --timeout and --no-wait into REQUEST as wait_ms. Returns 0 or the exit code of a
  * usage error. */
 int client_put_wait(const struct invocation *invocation, json_t *request);

@@ -1,11 +1,5 @@
-#include "common/control.h"
 #include "ctl/client.h"
 #include "ctl/output.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-#define LINES_DEFAULT "100"
 
 static void show(const json_t *item, void *data)
 {
@@ -15,22 +9,9 @@ static void show(const json_t *item, void *data)
 
 static int run(const struct invocation *invocation)
 {
-	const char *name = invocation->argument_count ? invocation->arguments[0] : NULL;
-	const char *lines = invocation->options[OPTION_LINES];
-	if (!lines)
-		lines = LINES_DEFAULT;
-	size_t length = strlen(lines);
-	int code = name ? client_check_name(name) : 0;
-	if (code)
-		return code;
-	if (length == 0 || length > 7 || strspn(lines, "0123456789") != length)
-		return output_fail(CONTROL_EXIT_USAGE, "usage",
-			"--lines: `%s` is no number between 0 and 9999999", lines);
-	json_t *request = client_request("events", name);
-	json_object_set_new(request, "lines", json_integer(atoi(lines)));
-	json_object_set_new(
-		request, "follow", json_boolean(invocation->options[OPTION_FOLLOW] != NULL));
-	return client_call(invocation, request, NULL, 0, show, NULL, NULL);
+	json_t *request;
+	int code = client_request_lines(invocation, "events", &request);
+	return code ? code : client_call(invocation, request, NULL, 0, show, NULL, NULL);
 }
 
 const struct command command_events = {
