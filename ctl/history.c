@@ -1,10 +1,8 @@
 #include "common/cleanup.h"
-#include "common/control.h"
 #include "ctl/client.h"
 #include "ctl/output.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void collect(const json_t *item, void *data)
@@ -103,18 +101,12 @@ static const struct output_column plain[] = {{"", when, NULL}, {"", tenant, NULL
 
 static int run(const struct invocation *invocation)
 {
-	const char *name = invocation->argument_count ? invocation->arguments[0] : NULL;
-	const char *lines = invocation->options[OPTION_LINES];
-	int code = name ? client_check_name(name) : 0;
-	if (code)
+	json_t *request, *rows = json_array();
+	int code = client_request_lines(invocation, "history", &request);
+	if (code) {
+		json_decref(rows);
 		return code;
-	if (lines && (lines[0] == '\0' || strlen(lines) > 7 ||
-			     strspn(lines, "0123456789") != strlen(lines)))
-		return output_fail(CONTROL_EXIT_USAGE, "usage",
-			"--lines: `%s` is no number between 0 and 9999999", lines);
-	json_t *request = client_request("history", name), *rows = json_array();
-	if (lines)
-		json_object_set_new(request, "lines", json_integer(atoi(lines)));
+	}
 	code = client_call(invocation, request, NULL, 0, collect, rows, NULL);
 	const bool is_plain = output == &output_plain;
 	if (code == 0)
