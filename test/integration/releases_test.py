@@ -214,6 +214,21 @@ class ReleasesTest(TenantdTest):
         self.assertNotEqual(links["this"].st_ino, links["that"].st_ino)
         self.assertEqual(links["this"].st_nlink, links["that"].st_nlink)
 
+    def test_a_policy_that_could_not_be_restored_is_not_replaced(self):
+        self.addCleanup(self.daemon.ctl, "remove", "kept", "-y")
+        self.assertEqual(self.daemon.ctl("deploy", "kept", self.write("kept.js", serve("one")))
+                         .returncode, 0)
+        path = os.path.join(self.daemon.policies, "kept.json")
+        with open(path, "w") as file:
+            file.write(" " * (8 << 20))
+        done = self.daemon.ctl("deploy", "kept", self.write("kept.js", serve("two")), "--policy",
+                               self.write("kept.json", '{"version": 1}'))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot keep the old policy", done.stdout + done.stderr)
+        self.assertEqual(os.path.getsize(path), 8 << 20)
+        self.assertEqual(self.answer("kept"), "one")
+        os.unlink(path)
+
     def test_files_that_releases_share_are_stored_once(self):
         self.write("s/big.txt", "x" * 1000000)
         folder = os.path.join(self.folder, "s")
