@@ -37,8 +37,8 @@ static const struct native_module *const modules[] = {
 
 const struct engine_tables *natives_tables(void)
 {
-	static struct engine_native natives[256];
-	static struct engine_class classes[32];
+	static struct engine_native natives[1024];
+	static struct engine_class classes[96];
 	static struct engine_tables tables;
 	if (tables.natives)
 		return &tables;

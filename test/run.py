@@ -8,8 +8,8 @@
     run.py vm                     what depends on the kernel, inside tools/vm
     run.py package BOOT [PATTERN] test/vm/BOOT: the installed package, inside tools/vm
 
-Prints what failed with its output, what was skipped with its reason, and at the end one
-line of counts.
+Prints what failed with its output, what was skipped with its reason, and at the end a line
+"failed: NAME" for each that failed and one line of counts.
 """
 
 import os
@@ -42,6 +42,9 @@ VM_PATTERNS = (
 class Counts:
     passed = failed = skipped = 0
 
+    def __init__(self):
+        self.names = []  # of what failed
+
 
 def unit(preset, counts):
     done = subprocess.run(
@@ -56,6 +59,7 @@ def unit(preset, counts):
                 counts.skipped += 1
             else:
                 counts.failed += 1
+                counts.names.append(line.split(":", 1)[1].split()[0])
     if done.returncode != 0:
         print(done.stdout, done.stderr)
         counts.failed = max(counts.failed, 1)
@@ -76,6 +80,7 @@ def programs(counts):
             counts.passed += 1
         else:
             counts.failed += 1
+            counts.names.append(name)
             bad = re.findall(r".*(?:FAILED|ERROR|does not even|SUCCEEDED|not stopped by).*",
                              done.stdout + done.stderr)
             print("\n".join(bad[-60:]), done.stderr[-3000:])
@@ -87,11 +92,15 @@ def integration(patterns, counts, folder=INTEGRATION):
     if patterns:
         loader.testNamePatterns = [f"*{pattern}*" for pattern in patterns]
     suite = loader.discover(folder, pattern="*_test.py")
-    result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
+    # The slowest are named where Python can (3.12).
+    slowest = {"durations": 8} if sys.version_info >= (3, 12) else {}
+    result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout, **slowest).run(suite)
     for test, reason in result.skipped:
         print(f"skipped: {test}: {reason}")
     bad = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
     counts.failed += bad
+    counts.names += [test.id() for test, _ in result.failures + result.errors]
+    counts.names += [test.id() for test in result.unexpectedSuccesses]
     counts.skipped += len(result.skipped)
     counts.passed += result.testsRun - bad - len(result.skipped)
 
@@ -109,6 +118,7 @@ def in_two_lanes(counts):
     integration([f"{name}." for name in names if name not in PATIENT], counts)
     output = beside.communicate()[0]
     print(output)
+    counts.names += re.findall(r"^failed: (.*)$", output, re.M)
     found = re.search(r"(\d+) passed, (\d+) failed, (\d+) skipped\s*$", output)
     if found:
         counts.passed += int(found[1])
@@ -116,6 +126,7 @@ def in_two_lanes(counts):
         counts.skipped += int(found[3])
     else:
         counts.failed += 1
+        counts.names.append("the patient lane did not come to its end")
 
 
 def main():
@@ -143,6 +154,8 @@ def main():
         os.environ["TENANTD_TEST_SLOW"] = "5"
         programs(counts)
         integration(VM_PATTERNS, counts)
+    for name in counts.names:
+        print(f"failed: {name}")
     print(f"{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped")
     return 1 if counts.failed else 0
 
