@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import threading
+import time
 
 from machine import (PORT, POLICIES, UNIT, MachineTest, ask, ctl, journal, package, run, show,
                      status, wait_until)
@@ -143,11 +144,7 @@ class InstalledTest(MachineTest):
         self.assertEqual(load.errors, [])
 
     def test_08_the_watchdog_kills_what_hangs(self):
-        os.makedirs(f"/run/systemd/system/{UNIT}.d", exist_ok=True)
-        with open(f"/run/systemd/system/{UNIT}.d/watchdog.conf", "w") as file:
-            file.write("[Service]\nWatchdogSec=10s\n")
-        self.succeed("systemctl", "daemon-reload")
-        self.succeed("systemctl", "restart", UNIT)
+        self.restart_with_a_quick_watchdog()
         pid, restarts = self.main_pid(), int(show("NRestarts"))
         os.kill(pid, signal.SIGSTOP)
         wait_until(lambda: int(show("NRestarts")) > restarts, 60, "the watchdog")
@@ -156,8 +153,18 @@ class InstalledTest(MachineTest):
         self.assertNotEqual(self.main_pid(), pid)
         self.assertTrue(journal(f"UNIT={UNIT}", "UNIT_RESULT=watchdog") or
                         "Watchdog timeout" in run("journalctl", "-b", "-u", UNIT).stdout)
-        os.unlink(f"/run/systemd/system/{UNIT}.d/watchdog.conf")
+
+    def restart_with_a_quick_watchdog(self):
+        def remove():
+            os.unlink(f"{folder}/watchdog.conf")
+            self.succeed("systemctl", "daemon-reload")
+        folder = f"/run/systemd/system/{UNIT}.d"
+        os.makedirs(folder, exist_ok=True)
+        with open(f"{folder}/watchdog.conf", "w") as file:
+            file.write("[Service]\nWatchdogSec=10s\n")
+        self.addCleanup(remove)
         self.succeed("systemctl", "daemon-reload")
+        self.succeed("systemctl", "restart", UNIT)
 
     def test_09_out_of_memory_ends_one_tenant(self):
         self.deploy("hungry", HUNGRY, permissions={"net": {"listen": ["127.0.0.1:8082"]}},
@@ -233,7 +240,28 @@ class InstalledTest(MachineTest):
         self.assertIn(snapshot, done.stderr)
         self.assertIn("not a snapshot of this program", done.stderr)
 
-    def test_15_left_for_the_next_boot(self):
+    def test_15_a_reexec_is_nothing_to_the_service_manager(self):
+        self.restart_with_a_quick_watchdog()
+        wait_until(lambda: status("shop")["state"] == "running")
+        worker, daemon, restarts = status("shop")["pid"], self.main_pid(), show("NRestarts")
+        begun = time.monotonic()
+        with Load(1) as load:
+            wait_until(lambda: load.answers > 2)
+            self.succeed("tenantctl", "daemon-reexec")
+            answers = load.answers
+            wait_until(lambda: load.answers > answers + 2, what="answers again")
+        self.assertEqual(load.errors, [])
+        self.assertEqual((status("shop")["pid"], self.main_pid()), (worker, daemon))
+        asked = len(journal("TENANT=shop", "STREAM=stderr"))
+        self.assertEqual(ask(), "hello s3cret-of-shop")
+        wait_until(lambda: len(journal("TENANT=shop", "STREAM=stderr")) > asked,
+                   what="its lines in the journal")
+        self.succeed("systemctl", "reload", UNIT)
+        time.sleep(max(0, begun + 15 - time.monotonic()))  # the watchdog is still fed
+        self.assertEqual((show("ActiveState"), show("NRestarts"), self.main_pid()),
+                         ("active", restarts, daemon))
+
+    def test_16_left_for_the_next_boot(self):
         wait_until(lambda: status("shop")["state"] == "running")
         self.assertEqual(status("writer")["state"], "stopped")
         print(self.succeed("systemctl", "status", "--no-pager", "-n", "0", UNIT))
