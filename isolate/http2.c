@@ -389,3 +389,13 @@ void http2_sweep(struct http_connection *connection, uint64_t now)
 	if (http2->shut_ms && !http2->shut && now - http2->shut_ms >= HTTP_QUIET_MS)
 		shut_for_good(http2);
 }
+
+uint64_t http2_waiting_since(const struct http_connection *connection)
+{
+	uint64_t since = connection->writing ? connection->waiting_ms : 0;
+	for (const struct http_connection *stream = connection->http2->streams; stream;
+		stream = stream->next)
+		if (http2_stream_waits(stream) && (since == 0 || stream->waiting_ms < since))
+			since = stream->waiting_ms;
+	return since;
+}

@@ -35,6 +35,8 @@ void http2_end(struct http_connection *connection);
 void http2_abort(struct http_connection *connection, enum http_abort reason);
 /* Deadlines. */
 void http2_sweep(struct http_connection *connection, uint64_t now);
+/* Since when output has waited for its client, in ms of the loop; 0 when none does. */
+uint64_t http2_waiting_since(const struct http_connection *connection);
 
 /* ---- streams ---- */
 

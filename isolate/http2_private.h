@@ -30,4 +30,6 @@ void http2_stream_body_end(struct http_connection *stream);
 void http2_stream_closed(struct http_connection *stream);
 /* It is dropped; programs are not told. */
 void http2_stream_release(struct http_connection *stream);
+/* It has output that its client does not take. */
+bool http2_stream_waits(const struct http_connection *stream);
 void http2_stream_sweep(struct http_connection *stream, uint64_t now);

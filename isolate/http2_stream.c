@@ -256,7 +256,7 @@ bool http2_stream_head(struct http_connection *stream, const struct http_answer 
 	const size_t count = make_fields(answer, fields, length, status, number, list);
 	const int result = nghttp2_submit_response2(
 		stream->stream_of->session, stream->stream, list, count, has_body ? &body : NULL);
-	stream->write_ms = now_ms();
+	stream->write_ms = stream->waiting_ms = now_ms();
 	if (list != few)
 		free(list);
 	return result == 0;
@@ -323,6 +323,11 @@ void http2_stream_run(struct http_connection *stream)
 }
 
 /* ---- deadlines ---- */
+
+bool http2_stream_waits(const struct http_connection *stream)
+{
+	return left(stream) > 0;
+}
 
 void http2_stream_sweep(struct http_connection *stream, uint64_t now)
 {

@@ -1,4 +1,4 @@
-#include "isolate/http_connection.h"
+#include "isolate/http_connection_private.h"
 
 #include "isolate/http2.h"
 #include "isolate/http_exchange.h"
@@ -148,7 +148,7 @@ static void say_goodbye(struct http_connection *connection)
 	http_tls_end(connection);
 }
 
-static void close_now(struct http_connection *connection)
+void http_connection_close(struct http_connection *connection)
 {
 	if (connection->closing)
 		return;
@@ -186,7 +186,7 @@ void http_connection_cut(struct http_connection *connection, enum http_abort rea
 	if (connection->answering == HTTP_ANSWER_STREAMING)
 		connection->broken = true;
 	http_exchange_abort(connection, reason);
-	close_now(connection);
+	http_connection_close(connection);
 }
 
 static void start_reading(struct http_connection *connection);
@@ -199,7 +199,7 @@ static void close_written(struct http_connection *connection)
 		http_tls_end(connection);
 	if (!connection->unread_input ||
 		uv_shutdown(&connection->shutdown, &connection->uv.stream, NULL) < 0) {
-		close_now(connection);
+		http_connection_close(connection);
 		return;
 	}
 	connection->lingering = true;
@@ -237,7 +237,7 @@ static void write_later(struct http_connection *connection, struct http_buffer *
 		return;
 	}
 	connection->writing = true;
-	connection->write_ms = now_ms();
+	connection->write_ms = connection->waiting_ms = now_ms();
 	connection->write_left = rest.len;
 }
 
@@ -410,9 +410,8 @@ static void begin_exchange(struct http_connection *connection)
 	connection->head_request = connection->continue_due = false;
 }
 
-/* Refuses what cannot be parsed or takes too long, and closes. The program, if it
- * works on it, is told REASON. */
-static void refuse(struct http_connection *connection, unsigned status, enum http_abort reason)
+void http_connection_refuse(
+	struct http_connection *connection, unsigned status, enum http_abort reason)
 {
 	if (connection->answering == HTTP_ANSWER_STREAMING) {
 		http_connection_cut(connection, reason);
@@ -483,7 +482,7 @@ static void advance(struct http_connection *connection)
 			 (!connection->body_whole && connection->body.length)))
 		http_exchange_body(connection);
 	if (!keep_piece(connection)) {
-		refuse(connection, 503, HTTP_ABORT_BODY_SIZE);
+		http_connection_refuse(connection, 503, HTTP_ABORT_BODY_SIZE);
 		return;
 	}
 	if (connection->reading && read_enough(connection))
@@ -516,7 +515,7 @@ static void consume(struct http_connection *connection, const char *data, size_t
 		if (progress == HTTP_FAILED) {
 			unsigned status = connection->parser.status;
 			length = 0;
-			refuse(connection, status,
+			http_connection_refuse(connection, status,
 				status == 413 ? HTTP_ABORT_BODY_SIZE : HTTP_ABORT_MALFORMED);
 			break;
 		}
@@ -603,7 +602,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 	if (connection->lingering) {
 		connection->discarded += (size_t)length;
 		if (connection->discarded > 4 * HTTP_DISCARD_BYTES)
-			close_now(connection);
+			http_connection_close(connection);
 		return;
 	}
 	if (connection->last) {
@@ -677,72 +676,6 @@ void http_connections_run_dirty(void)
 		}
 	}
 	http_server_dirty(http_server.dirty != NULL);
-}
-
-/* ---- deadlines ---- */
-
-static bool writer_is_stuck(struct http_connection *connection, uint64_t now)
-{
-	if (!connection->writing)
-		return false;
-	size_t left = uv_stream_get_write_queue_size(&connection->uv.stream);
-	if (left != connection->write_left) {
-		connection->write_left = left;
-		connection->write_ms = now;
-	}
-	return now - connection->write_ms > HTTP_WRITE_MS;
-}
-
-static bool under_way(const struct http_connection *connection)
-{
-	return connection->answering == HTTP_ANSWER_WAITING ||
-	       connection->answering == HTTP_ANSWER_STREAMING;
-}
-
-static void sweep_one(struct http_connection *connection, uint64_t now)
-{
-	if (connection->lingering) {
-		if (now - connection->linger_ms > HTTP_LINGER_MS)
-			close_now(connection);
-	} else if (http_tls_in_handshake(connection)) {
-		if (now - connection->since_ms > HTTP_HEAD_MS)
-			close_now(connection);
-	} else if (writer_is_stuck(connection, now)) {
-		http_connection_cut(connection, HTTP_ABORT_READER);
-	} else if (under_way(connection) && http_server.request_ms &&
-		   now - connection->started_ms > http_server.request_ms) {
-		refuse(connection, 503, HTTP_ABORT_TIME);
-	} else if (connection->parsing == HTTP_PARSING_BODY && connection->reading &&
-		   now - connection->read_ms > HTTP_BODY_MS) {
-		refuse(connection, 408, HTTP_ABORT_BODY_TIME);
-	} else if (connection->answering == HTTP_ANSWER_DONE &&
-		   !http_connection_finished(connection) &&
-		   now - connection->since_ms > HTTP_BODY_MS) {
-		/* Answered; the program neither reads nor gives up the body. */
-		http_connection_cut(connection, HTTP_ABORT_BODY_TIME);
-	} else if (http_parser_in_head(&connection->parser)) {
-		if (now - connection->since_ms > HTTP_HEAD_MS)
-			refuse(connection, 408, HTTP_ABORT_BODY_TIME);
-	} else if (http_connection_idle(connection) &&
-		   (now - connection->since_ms > http_server.idle_ms ||
-			   (http_server.draining && !connection->http2 &&
-				   http_connection_may_end(connection)))) {
-		close_now(connection);
-	} else if (connection->http2) {
-		http2_sweep(connection, now);
-	}
-	http_connection_flush(connection);
-}
-
-void http_connections_sweep(void)
-{
-	uint64_t now = now_ms();
-	for (struct http_connection *next, *connection = http_server.connections; connection;
-		connection = next) {
-		next = connection->next;
-		sweep_one(connection, now);
-	}
-	http_connection_tick();
 }
 
 /* ---- opening ---- */

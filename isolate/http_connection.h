@@ -83,6 +83,7 @@ struct http_connection {
 	uint64_t since_ms;      /* accepted, first byte of the head, or last answer */
 	uint64_t started_ms;    /* dispatched */
 	uint64_t read_ms, write_ms, linger_ms;
+	uint64_t waiting_ms; /* since when output waits for the reader */
 	size_t write_left; /* at the last sweep */
 
 	uint32_t slot, generation;
@@ -130,6 +131,7 @@ struct http_server {
 	uint64_t body_bytes; /* 0: no limit */
 	uint32_t request_ms; /* 0: no limit */
 	uint32_t idle_ms;
+	uint64_t out_bytes; /* what all answers together may hold; 0: no limit */
 	uint64_t holds; /* promises of ctx.waitUntil, and other work that a drain waits for */
 	bool entered;   /* JavaScript ran: a tick is due */
 	bool draining;
@@ -181,7 +183,12 @@ bool http_connection_finished(const struct http_connection *connection);
 bool http_connection_body_is_waste(const struct http_connection *connection);
 
 void http_connections_run_dirty(void);
+
+/* isolate/http_deadlines.c: once in a while. */
 void http_connections_sweep(void);
+/* Whether answers may be queued: not while too much waits for clients that do not read, even
+ * after those that have been waited for longest were cut. */
+bool http_connections_have_room(void);
 
 /* The server's part: a connection is gone; some wait for their turn, so that the loop
  * must not. */

@@ -616,7 +616,8 @@ void http_exchange_dispatch(struct http_connection *connection)
 		http_exchange_refuse(connection, 204, "");
 		return;
 	}
-	if (http_server.concurrent && http_server.active >= http_server.concurrent) {
+	if ((http_server.concurrent && http_server.active >= http_server.concurrent) ||
+		!http_connections_have_room()) {
 		http_exchange_refuse(connection, 503, "retry-after: 1\r\n");
 		return;
 	}

@@ -15,6 +15,8 @@
  *                                    of its response included.
  *   for a site of another tenant     421, close; only on connections of shared ports
  *   more than `concurrent` requests  503 with Retry-After, without entering JavaScript
+ *   answers that nobody reads hold    the slowest readers are cut, oldest first; while that
+ *   a quarter of the memory limit      is not enough, 503 with Retry-After
  *   keep-alive without a request     closed silently
  *   reader too slow                  the connection is cut
  *   HTTP/2: more streams at a time    REFUSED_STREAM
@@ -69,6 +71,8 @@
  * was just answered to its next, which may be on its way. */
 #define HTTP_FRESH_MS 1000
 #define HTTP_QUIET_MS 500
+/* A reader that has been waited for this long may be cut to make room. */
+#define HTTP_PATIENCE_MS 1000
 #define HTTP_LINGER_MS 2000    /* for the peer to read a last response and to close */
 #define HTTP_SWEEP_MS 1000     /* how often deadlines are looked at */
 #define HTTP_HASTY_SWEEP_MS 50 /* where somebody waits for room, or for the end */

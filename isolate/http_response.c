@@ -10,6 +10,12 @@
 enum { CACHED_BLOCKS = 32 };
 static char *cached[CACHED_BLOCKS];
 static unsigned cached_count;
+static size_t held;
+
+size_t http_buffers_held(void)
+{
+	return held;
+}
 
 static bool grow(struct http_buffer *buffer, size_t size)
 {
@@ -19,6 +25,7 @@ static bool grow(struct http_buffer *buffer, size_t size)
 	if (!buffer->data && needed <= HTTP_BLOCK_BYTES) {
 		buffer->data = cached_count ? cached[--cached_count] : malloc(HTTP_BLOCK_BYTES);
 		buffer->capacity = buffer->data ? HTTP_BLOCK_BYTES : 0;
+		held += buffer->capacity;
 		return buffer->data;
 	}
 	size_t capacity = buffer->capacity < HTTP_BLOCK_BYTES ? HTTP_BLOCK_BYTES : buffer->capacity;
@@ -27,6 +34,7 @@ static bool grow(struct http_buffer *buffer, size_t size)
 	char *data = realloc(buffer->data, capacity);
 	if (!data)
 		return false;
+	held += capacity - buffer->capacity;
 	buffer->data = data;
 	buffer->capacity = capacity;
 	return true;
@@ -64,6 +72,7 @@ void http_buffer_consume(struct http_buffer *buffer, size_t size)
 
 void http_buffer_release(struct http_buffer *buffer)
 {
+	held -= buffer->capacity;
 	if (buffer->capacity == HTTP_BLOCK_BYTES && cached_count < CACHED_BLOCKS)
 		cached[cached_count++] = buffer->data;
 	else

@@ -22,6 +22,8 @@ bool http_buffer_append(struct http_buffer *buffer, const void *data, size_t siz
 /* Forgets the first SIZE bytes. */
 void http_buffer_consume(struct http_buffer *buffer, size_t size);
 void http_buffer_release(struct http_buffer *buffer);
+/* Bytes that all buffers together hold. */
+size_t http_buffers_held(void);
 
 /* How the end of a response's body is known to the client. */
 enum http_framing {

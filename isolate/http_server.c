@@ -221,6 +221,7 @@ static void take_limits(const struct worker_start *start)
 	http_server.limit = limit ? limit : 1;
 	http_server.concurrent = start->concurrent;
 	http_server.body_bytes = start->body_bytes;
+	http_server.out_bytes = start->memory_bytes / 4;
 	http_server.request_ms = start->request_ms;
 	http_server.idle_ms = start->idle_ms ? start->idle_ms : HTTP_IDLE_MS;
 }

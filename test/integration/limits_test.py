@@ -21,13 +21,13 @@ class LimitsTest(TenantdTest):
         super().setUp()
         self.neighbour = self.deploy("neighbour", self.write("neighbour.js", NEIGHBOUR))
 
-    def serve(self, source, *, limits, permissions=None, manifest=None):
+    def serve(self, source, *, limits, permissions=None, manifest=None, before=""):
         """Deploys SOURCE, the body of an async fetch(request, url), as `limited`."""
         imports = [line for line in source.split("\n") if line.strip().startswith("import ")]
         body = [line for line in source.split("\n") if line not in imports]
         program = os.path.join(self.folder, "limited")
         self.write("limited/main.js", "\n".join([
-            *imports, "const kept = [];",
+            *imports, "const kept = [];", before,
             "export default { async fetch(request) { const url = new URL(request.url);", *body,
             "return new Response('up'); } };"]))
         self.write("limited/tenant.json", json.dumps(manifest or {}))
@@ -76,6 +76,38 @@ class LimitsTest(TenantdTest):
             last = wait_until(lambda: self.daemon.status("limited")["last_exit"])
             self.assertIn(last["reason"], ("oom", "heap-limit"))
         self.assertEqual(self.ask(self.neighbour), "still here")
+
+    def test_answers_that_nobody_reads(self):
+        port = self.serve("if (url.pathname === '/big') return new Response(big);",
+                          limits={"memory": "64M"}, before="const big = new Uint8Array(4 << 20);")
+        clients = []
+        for _ in range(40):
+            client = socket.socket()
+            self.addCleanup(client.close)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", port))
+            client.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+            clients.append(client)
+        # Whoever reads is served: not at once, since those were first.
+        wait_until(lambda: self.ask(port) == "up", what="room for others")
+        status, _, body = request(port, "/big", timeout=30)
+        self.assertEqual((status, len(body)), (200, 4 << 20))
+        self.assertEqual(self.daemon.status("limited")["restarts"], 0)
+        # Those that were waited for longest went.
+        self.assertIn("cut", {self.outcome(client) for client in clients})
+
+    def outcome(self, client):
+        data = b""
+        client.settimeout(30)
+        try:
+            while chunk := client.recv(1 << 20):
+                data += chunk
+                if data.startswith(b"HTTP/1.1 503") or len(data) > 4 << 20:
+                    break
+        except ConnectionResetError:
+            pass
+        return "503" if data.startswith(b"HTTP/1.1 503") else \
+            "whole" if len(data) > 4 << 20 else "cut"
 
     def test_recursion_is_a_range_error(self):
         port = self.serve("const f = () => f() + 1;"
