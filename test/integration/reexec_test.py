@@ -638,6 +638,26 @@ class ReexecTest(ReexecCase):
         wait_until(lambda: self.daemon.status("shop")["state"] == "running", what="the tenant")
 
 
+class TierContainerTest(ReexecCase):
+    options = ("--tier", "container")
+
+    def test_tenants_go_on(self):
+        os.chmod(self.folder, 0o755)
+        port = self.deploy("shop", self.release("one"))
+        pids = self.pids("shop")
+        with socket.create_connection(("127.0.0.1", port)) as kept:
+            for _ in range(2):
+                kept.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                self.assertTrue(kept.recv(4096).startswith(b"HTTP/1.1 200"))
+                self.reexec()
+            kept.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertIn(b"of one", kept.recv(4096))
+        self.assertEqual(self.pids("shop"), pids)
+        self.assertEqual(self.daemon.status("shop")["tier"], "container")
+        self.assertEqual(self.daemon.ctl("deploy", "shop", self.release("two")).returncode, 0)
+        self.assertIn(b"of two", request(port)[2])
+
+
 class SharedPortTest(ReexecCase):
     """The connections of shared ports, which tenantd-ingress takes."""
 
