@@ -111,7 +111,8 @@ ssize_t worker_start_encode(
 	wire_put_u32(&writer, start->audit);
 	wire_put_u32(&writer,
 		(uint32_t)(start->allow_eval | start->allow_wasm << 1 | start->allow_jit << 2 |
-			   start->egress << 3 | start->ready_signal << 4));
+			   start->egress << 3 | start->ready_signal << 4 | start->ingress << 5 |
+			   start->inspect << 6));
 	wire_put_u64(&writer, start->memory_bytes);
 	wire_put_u64(&writer, start->stack_bytes);
 	wire_put_u32(&writer, start->files);
@@ -157,6 +158,8 @@ int worker_start_decode(
 	start->allow_wasm = flags & 2;
 	start->allow_jit = flags & 4;
 	start->ready_signal = flags & 16;
+	start->ingress = flags & 32;
+	start->inspect = flags >> 6;
 	start->memory_bytes = wire_get_u64(&reader);
 	start->stack_bytes = wire_get_u64(&reader);
 	start->files = wire_get_u32(&reader);
@@ -180,7 +183,7 @@ int worker_start_decode(
 	start->exec_count = get_list(&reader, start->exec, WORKER_RULES_MAX);
 	start->secret_count = get_list(&reader, start->secrets, WORKER_RULES_MAX);
 	if (!wire_get_end(&reader) || start->mode > WORKER_MODE_EITHER || start->uid == 0 ||
-		flags > 31)
+		start->inspect >= WORKER_INSPECT_COUNT)
 		return error_set(error, EBADMSG, "a malformed START message");
 	return 0;
 }

@@ -27,6 +27,7 @@
  *                          PROBE             is it well?
  *                          SCHEDULED         run the scheduled handler
  *                          SIGNAL            a signal for the program
+ *                          INSPECT           a debugger's connection
  *                          DROPPED           the permission is gone
  *                          CHILD_STARTED     with the other ends of its pipes
  *                          CHILD_FAILED      it could not be started
@@ -78,6 +79,7 @@ enum message_type {
 	MESSAGE_PROGRAM,
 	MESSAGE_PROGRAM_IS,
 	MESSAGE_CERTIFICATES,
+	MESSAGE_INSPECT,
 	MESSAGE_TYPE_COUNT,
 };
 
@@ -161,6 +163,14 @@ enum worker_fd {
 	WORKER_FD_LISTENERS,
 };
 
+/* Whether a debugger is there from the beginning: INSPECT follows right behind START. */
+enum worker_inspect {
+	WORKER_INSPECT_NONE,
+	WORKER_INSPECT_ATTACHED,
+	WORKER_INSPECT_BREAK, /* it says when the program begins */
+	WORKER_INSPECT_COUNT,
+};
+
 /* What START says. Pointers point into the message. Zero means no limit where a
  * limit may be absent. */
 struct worker_start {
@@ -174,6 +184,8 @@ struct worker_start {
 	uint32_t audit;    /* enum policy_audit: 0 off, 1 denied, 2 all */
 	bool egress;       /* WORKER_FD_EGRESS is a channel */
 	bool allow_eval, allow_wasm, allow_jit;
+	bool ingress;          /* something of the ports that tenants share is its own */
+	uint32_t inspect;      /* enum worker_inspect */
 	bool ready_signal;     /* READY only when the program calls ctx.ready() */
 	uint64_t memory_bytes; /* of the whole process; the heap limit follows from it */
 	uint64_t stack_bytes;  /* of JavaScript; 0: V8's default */

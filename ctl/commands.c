@@ -8,7 +8,7 @@
 #include <string.h>
 
 extern const struct command command_audit, command_check, command_completion, command_daemon_reexec, command_deploy,
-	command_diff, command_doctor, command_events, command_help, command_history, command_keygen, command_list, command_logs, command_policy, command_promote, command_prune, command_releases, command_remove, command_reset,
+	command_diff, command_doctor, command_events, command_help, command_history, command_inspect, command_keygen, command_list, command_logs, command_policy, command_promote, command_prune, command_releases, command_remove, command_reset,
 	command_restart, command_rollback, command_run, command_sign, command_start, command_status, command_stop, command_version;
 
 const struct command *const commands[] = {
@@ -25,6 +25,7 @@ const struct command *const commands[] = {
 	&command_events,
 	&command_audit,
 	&command_history,
+	&command_inspect,
 	&command_start,
 	&command_stop,
 	&command_restart,
@@ -68,6 +69,9 @@ const struct option options[OPTION_COUNT] = {
 	[OPTION_DENIED] = {"denied", 'd', NULL, ARGUMENT_NONE, "show denials only"},
 	[OPTION_FOLLOW] = {"follow", 'f', NULL, ARGUMENT_NONE,
 		"go on with new lines until interrupted"},
+	[OPTION_INSPECT] = {"inspect", 'i', NULL, ARGUMENT_NONE, "let a debugger look into it"},
+	[OPTION_INSPECT_BREAK] = {"inspect-brk", 'B', NULL, ARGUMENT_NONE,
+		"the same, and wait for the debugger before it begins"},
 	[OPTION_KEEP] = {"keep", 'k', "N", ARGUMENT_TEXT,
 		"keep so many of the tenant's releases, from now on"},
 	[OPTION_KEY] = {"key", 'K', "FILE", ARGUMENT_PATH, "the private key to sign with"},
@@ -79,6 +83,8 @@ const struct option options[OPTION_COUNT] = {
 	[OPTION_NO_WAIT] = {"no-wait", 'W', NULL, ARGUMENT_NONE,
 		"return at once; do not wait for the outcome"},
 	[OPTION_POLICY] = {"policy", 'P', "FILE", ARGUMENT_PATH, "the operator's policy for it"},
+	[OPTION_PORT] = {"port", 'o', "PORT", ARGUMENT_TEXT,
+		"where debuggers connect to (9229; 0: any that is free)"},
 	[OPTION_RESOLVE] = {"resolve", 'r', NULL, ARGUMENT_NONE,
 		"resolve the name here and now, and test its addresses"},
 	[OPTION_SIGN_KEY] = {"sign-key", 'S', "FILE", ARGUMENT_PATH,

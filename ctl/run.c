@@ -5,8 +5,10 @@
 #include "common/control.h"
 #include "common/path.h"
 #include "ctl/client.h"
+#include "ctl/devtools.h"
 #include "ctl/output.h"
 #include "ctl/pack.h"
+#include "ctl/port.h"
 #include "ctl/relay.h"
 #include "policy/policy.h"
 
@@ -34,6 +36,8 @@ struct run {
 	int signals;
 	struct relay streams[STREAM_COUNT];
 	int theirs[STREAM_COUNT];    /* the program's ends, until they are sent */
+	struct devtools *devtools;   /* NULL: no debugger was asked for */
+	int debugger;                /* the worker's end of it */
 	int interrupts, last_signal; /* that were passed on */
 	json_t *answer;              /* the last message */
 };
@@ -102,6 +106,53 @@ static json_t *make_request(const struct invocation *invocation, const char *key
 	return request;
 }
 
+/* Opens the port for debuggers if one was asked for. Returns 0 or an exit code. */
+static int open_devtools(const struct invocation *invocation, struct run *run, json_t *request)
+{
+	struct error error = {0};
+	uint16_t port;
+	const bool breaks = invocation->options[OPTION_INSPECT_BREAK];
+	if (!breaks && !invocation->options[OPTION_INSPECT])
+		return 0;
+	if (run->is_command)
+		return output_fail(CONTROL_EXIT_USAGE, "usage",
+			"--inspect is for scripts: a command has debuggers of its own");
+	int code = port_option(invocation->options[OPTION_PORT], &port);
+	if (code)
+		return code;
+	if (devtools_open(port, invocation->arguments[0], &run->devtools, &run->debugger, &error) <
+		0)
+		return output_fail(CONTROL_EXIT_TOOL, "port", "%s", error.message);
+	json_object_set_new(request, "inspect", json_string(breaks ? "break" : "attach"));
+	return 0;
+}
+
+/* A process of its own relays what debuggers say, until the worker hangs up. */
+static int start_devtools(struct run *run, struct error *error)
+{
+	close_fd(&run->debugger);
+	if (!run->devtools)
+		return 0;
+	devtools_announce(run->devtools);
+	const pid_t child = fork();
+	if (child < 0)
+		return error_errno(error, errno, "cannot start the debuggers' server");
+	if (child == 0) {
+		/* An interrupt is for the program. */
+		signal(SIGINT, SIG_IGN);
+		signal(SIGTERM, SIG_IGN);
+		close_fd(&run->control);
+		for (int i = 0; i < STREAM_COUNT; i++)
+			relay_close(&run->streams[i]);
+		close(STDIN_FILENO);
+		close(STDOUT_FILENO);
+		devtools_serve(run->devtools, -1);
+		_exit(0);
+	}
+	run->devtools = devtools_close(run->devtools);
+	return 0;
+}
+
 /* Connects and asks. ARCHIVE is -1 for a command. Returns 0 or an exit code. */
 static int ask(const struct invocation *invocation, struct run *run, int archive, json_t *request)
 {
@@ -115,18 +166,23 @@ static int ask(const struct invocation *invocation, struct run *run, int archive
 			"--audit: `%s` is not off, denied or all", audit);
 	if (audit)
 		json_object_set_new(request, "audit", json_string(audit));
+	code = open_devtools(invocation, run, request);
+	if (code)
+		return code;
 	int result = client_connect(invocation, &run->control, &error);
 	if (result == 0)
 		result = set_up_streams(run, &error);
-	const int fds[] = {
-		archive, run->theirs[STREAM_IN], run->theirs[STREAM_OUT], run->theirs[STREAM_ERR]};
+	const int fds[] = {archive, run->theirs[STREAM_IN], run->theirs[STREAM_OUT],
+		run->theirs[STREAM_ERR], run->debugger};
 	const size_t first = archive < 0 ? 1 : 0;
+	const size_t last = run->debugger < 0 ? 4 : 5;
 	if (result == 0)
-		result = client_send(
-			run->control, request, fds + first, ARRAY_LENGTH(fds) - first, &error);
+		result = client_send(run->control, request, fds + first, last - first, &error);
 	/* Only the program holds its ends now: when it ends, ours see the end of file. */
 	for (int i = 0; i < STREAM_COUNT; i++)
 		close_fd(&run->theirs[i]);
+	if (result == 0)
+		result = start_devtools(run, &error);
 	if (result == 0)
 		result = set_up_signals(run, &error);
 	if (result < 0)
@@ -352,7 +408,8 @@ static int conclude(const struct run *run, bool json)
 
 static int run_program(const struct invocation *invocation)
 {
-	static struct run run = {.control = -1, .signals = -1, .theirs = {-1, -1, -1}};
+	static struct run run = {
+		.control = -1, .signals = -1, .theirs = {-1, -1, -1}, .debugger = -1};
 	for (int i = 0; i < STREAM_COUNT; i++)
 		run.streams[i].from = run.streams[i].to = -1;
 	if (invocation->argument_count == 0 && invocation->rest_count == 0)
@@ -391,6 +448,8 @@ const struct command command_run = {
 		"this one if the policy grants it, else /. The command "
 		"itself is granted by being named; whatever else it runs, a shell included, must "
 		"be in child.exec.\n"
+		"--inspect lets a debugger look into a script (the Chrome DevTools protocol, on "
+		"127.0.0.1, for this operator alone); with --inspect-brk the script waits for it.\n"
 		"Without --policy nothing is granted: no files but a script's own, no network, "
 		"no child processes.\n"
 		"Exits with the program's code, or 128 plus the number of the signal that killed "
@@ -398,7 +457,8 @@ const struct command command_run = {
 		"cannot be run, 127 if it was not found. With --json the outcome is the last line "
 		"of standard error.\n",
 	.options = OPTION_BIT(OPTION_POLICY) | OPTION_BIT(OPTION_NAME) | OPTION_BIT(OPTION_AUDIT) |
-		   OPTION_BIT(OPTION_BUNDLE),
+		   OPTION_BIT(OPTION_BUNDLE) | OPTION_BIT(OPTION_INSPECT) |
+		   OPTION_BIT(OPTION_INSPECT_BREAK) | OPTION_BIT(OPTION_PORT),
 	.arguments_least = 0,
 	.arguments_most = 1,
 	.kinds = {ARGUMENT_PATH},

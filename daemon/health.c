@@ -237,6 +237,12 @@ static void look(struct health *health, struct probe *probe, uint64_t now_ms)
 	char why[64];
 	if (!probe->active)
 		return;
+	/* At a breakpoint nobody answers. */
+	if (health->instance->inspection) {
+		probe->deadline_ms = now_ms + probe->what.timeout_ms;
+		probe->due_ms = now_ms + probe->what.period_ms;
+		return;
+	}
 	if (probe->id && now_ms >= probe->deadline_ms) {
 		probe->id = 0;
 		snprintf(why, sizeof why, "no answer within %" PRIu64 " s",

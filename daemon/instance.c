@@ -11,6 +11,7 @@
 #include "daemon/egress.h"
 #include "daemon/health.h"
 #include "daemon/ingress.h"
+#include "daemon/inspect.h"
 #include "daemon/instance_private.h"
 #include "daemon/job_program.h"
 #include "daemon/schedule.h"
@@ -117,6 +118,7 @@ static void ended(struct instance *instance)
 	sd_event_source_disable_unref(take_pointer(instance->deadline));
 	instance->children = children_free(instance->children);
 	health_stop(instance->health);
+	instance->inspection = inspection_end(instance->inspection, "ended");
 	schedules_forget_instance(instance->factory->schedules, instance);
 	egress_forget(instance->factory->egress, instance->id);
 	ingress_remove(instance->factory->ingress, instance->id);
@@ -470,6 +472,17 @@ static int open_channel(struct instance *instance, struct error *error)
 	return result;
 }
 
+/* A debugger that is there from the beginning. */
+static int send_inspect(struct instance *instance)
+{
+	const struct message_header message = {
+		.type = MESSAGE_INSPECT, .instance = instance->id};
+	const struct start_message *start = instance->start;
+	if (start->inspect_fd < 0)
+		return 0;
+	return message_send(instance->channel, &message, sizeof message, &start->inspect_fd, 1);
+}
+
 static int send_start(struct instance *instance, struct error *error)
 {
 	const struct start_message *start = instance->start;
@@ -477,6 +490,9 @@ static int send_start(struct instance *instance, struct error *error)
 		instance->channel, start->data, start->length, start->fds, start->fd_count);
 	if (result < 0)
 		return error_errno(error, result, "cannot send START to the worker");
+	result = send_inspect(instance);
+	if (result < 0)
+		return error_errno(error, result, "cannot send INSPECT to the worker");
 	/* Right behind it: no connection before its probes say so. */
 	instance->accept_off_now = false;
 	instance_tell_accept(instance);

@@ -64,6 +64,7 @@ enum instance_stage {
 
 struct children;
 struct health;
+struct inspection;
 struct instance;
 
 /* A file or folder of the host that an instance has. */
@@ -119,6 +120,9 @@ struct instance_spec {
 	struct tenant_log *log; /* gets stdout and stderr; NULL: STDIO has all three */
 	int stdio[3];
 	const struct instance_job *job; /* NULL: it is none */
+	/* Of a script: enum worker_inspect, and the debugger's socket, which INSPECT brings. */
+	uint32_t inspect;
+	int inspect_fd;
 	/* Its probes and soft limits; NULL: none. */
 	const struct manifest *manifest;
 	/* One whose readiness probe does not pass is of no use: it ends with END_PROBE_FAILED,
@@ -137,12 +141,15 @@ struct instance {
 	pid_t pid;
 	uint32_t uid; /* on the host; 0: not known yet, of a stock worker */
 	uint64_t started_ns, ready_ns;
+	uint64_t start_looked_ns, start_wanted_ns; /* daemon/start_queue.h */
+	bool start_waits;                          /* it starts, and leaves the processor to others */
 	uint32_t turn_cpu_ms;
 	struct instance_end *end; /* NULL: nothing is known of its end yet */
 	struct cgroup *cgroup;
 	bool cgroup_is_parents; /* a child's: it is not to be killed, limited or buried with it */
 	struct children *children; /* programs that it runs; NULL: it may not run any */
 	struct health *health;     /* NULL: it has no probes */
+	struct inspection *inspection; /* NULL: no debugger is there */
 
 	/* Private. */
 	struct factory *factory;

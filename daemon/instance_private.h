@@ -24,6 +24,7 @@ struct start_message {
 	int fds[MESSAGE_FDS_MAX];
 	size_t owned_count;
 	int owned[MESSAGE_FDS_MAX]; /* those of FDS that are closed with the message */
+	int inspect_fd;             /* a debugger's, for INSPECT; -1: none */
 	char data[];
 };
 

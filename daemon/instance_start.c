@@ -268,6 +268,8 @@ static int encode(struct instance *instance, const struct instance_spec *spec,
 		.allow_eval = policy->allow_eval,
 		.allow_wasm = policy->allow_wasm,
 		.allow_jit = policy->allow_jit,
+		.ingress = policy->net.ingress.count > 0,
+		.inspect = spec->inspect,
 		.ready_signal = spec->manifest && spec->manifest->ready_signal,
 		.memory_bytes = limits->memory_bytes,
 		.threads = (uint32_t)limits->pids,
@@ -312,7 +314,21 @@ static int encode(struct instance *instance, const struct instance_spec *spec,
 	if (start == NULL)
 		return error_set(error, ENOMEM, "no memory for START");
 	start->length = (size_t)length;
+	start->inspect_fd = -1;
 	*ret_start = start;
+	return 0;
+}
+
+/* Of its own: the caller's is closed when START may not have been sent yet. */
+static int put_inspector(
+	const struct instance_spec *spec, struct start_message *start, struct error *error)
+{
+	if (spec->inspect == WORKER_INSPECT_NONE)
+		return 0;
+	start->inspect_fd = fcntl(spec->inspect_fd, F_DUPFD_CLOEXEC, 3);
+	if (start->inspect_fd < 0)
+		return error_errno(error, errno, "cannot keep the debugger's socket");
+	keep(start, start->inspect_fd);
 	return 0;
 }
 
@@ -330,6 +346,8 @@ int start_message_make(struct instance *instance, const struct instance_spec *sp
 		result = encode(instance, spec, &grants, &start, error);
 	if (result == 0)
 		result = put_fds(instance, spec, start, error);
+	if (result == 0)
+		result = put_inspector(spec, start, error);
 	if (result < 0) {
 		grants_close(&grants);
 		start_message_free(start);

@@ -55,7 +55,7 @@ void instance_watch_cpu(struct instance *instance)
 		slice_review(&instance->slice, instance->pid);
 	instance_tell_accept(instance);
 	if (instance->stats == NULL || !(instance->stage & INSTANCE_ALIVE) ||
-		instance->turn_cpu_ms == 0)
+		instance->turn_cpu_ms == 0 || instance->inspection)
 		return;
 	uint64_t turn_ns = __atomic_load_n(&instance->stats->turn_started_ns, __ATOMIC_RELAXED);
 	if (turn_ns == 0) {

@@ -31,6 +31,7 @@ struct run {
 	json_t *request;       /* entry or command, and arguments */
 	json_t *denials;       /* what a command was refused, each once */
 	int stdio[3];
+	int debugger; /* a socket; -1: none */
 	struct unpack_job *job;
 	struct store_staging staging;
 	struct program *program;
@@ -53,6 +54,7 @@ static void run_free(struct run *run)
 	store_discard(supervisor->store, &run->staging);
 	for (size_t i = 0; i < ARRAY_LENGTH(run->stdio); i++)
 		close_fd(&run->stdio[i]);
+	close_fd(&run->debugger);
 	json_decref(run->request);
 	json_decref(run->denials);
 	free(run);
@@ -155,9 +157,18 @@ static int start_instance(struct run *run, const struct instance_spec *spec, str
 	/* Only the program holds them now, so that their other ends see its end. */
 	for (size_t i = 0; i < ARRAY_LENGTH(run->stdio); i++)
 		close_fd(&run->stdio[i]);
+	close_fd(&run->debugger);
 	if (result == 0)
 		supervisor_watch(run->supervisor);
 	return result;
+}
+
+static uint32_t inspect_mode(const struct run *run)
+{
+	const char *how = json_string_value(json_object_get(run->request, "inspect"));
+	if (run->debugger < 0)
+		return WORKER_INSPECT_NONE;
+	return how && strcmp(how, "break") == 0 ? WORKER_INSPECT_BREAK : WORKER_INSPECT_ATTACHED;
 }
 
 static int start_worker(struct run *run, struct error *error)
@@ -180,6 +191,8 @@ static int start_worker(struct run *run, struct error *error)
 		.uid_slot = -1,
 		.startup_ms = CONFINED_MS,
 		.idle_ms = (uint32_t)run->program->manifest->idle_ms,
+		.inspect = inspect_mode(run),
+		.inspect_fd = run->debugger,
 		.stdio = {run->stdio[0], run->stdio[1], run->stdio[2]},
 	};
 	return start_instance(run, &spec, error);
@@ -377,7 +390,8 @@ void run_verb(
 	struct error error = {0};
 	/* A script's archive comes before the streams. */
 	const size_t streams = json_object_get(request, "command") ? 0 : 1;
-	if (fd_count != streams + 3) {
+	const size_t debuggers = streams && json_object_get(request, "inspect") ? 1 : 0;
+	if (fd_count != streams + 3 + debuggers) {
 		control_fail(connection, "bad-request", CONTROL_EXIT_TOOL,
 			"a request to run with %zu descriptors", fd_count);
 		return;
@@ -397,6 +411,7 @@ void run_verb(
 	run->staging = STORE_STAGING_NONE;
 	for (size_t i = 0; i < ARRAY_LENGTH(run->stdio); i++)
 		run->stdio[i] = take_fd(&fds[streams + i]);
+	run->debugger = debuggers ? take_fd(&fds[streams + 3]) : -1;
 	if (begin(run, request, fds[0], &error) < 0) {
 		fail(run, &error);
 		return;

@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "common/control.h"
 #include "common/escape.h"
+#include "daemon/inspect.h"
 #include "daemon/operations.h"
 #include "daemon/reexec.h"
 #include "daemon/run.h"
@@ -373,7 +374,8 @@ const struct control_verb verbs[] = {
 	{"audit", audit_verb, 0, 0, true},
 	{"policy", policy_verb, 0, 0, true},
 	{"doctor", doctor_verb, 0, 0, true},
-	{"run", run_verb, 3, 4, false},
+	{"run", run_verb, 3, 5, false},
+	{"inspect", inspect_verb, 1, 1, false},
 	{"check", check_verb, 0, 0, true},
 	{"daemon-reexec", reexec_verb, 0, 0, false},
 	{"shutdown", shutdown_verb, 0, 0, true},

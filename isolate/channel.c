@@ -33,6 +33,8 @@ static const struct message_rule rules[] = {
 	{MESSAGE_SIGNAL, STATE_STARTED, sizeof(struct message_child_signal),
 		sizeof(struct message_child_signal), 0, 0},
 	{MESSAGE_DROPPED, STATE_STARTED, sizeof(struct message_header) + 2, MESSAGE_DROP_MAX, 0, 0},
+	{MESSAGE_INSPECT, STATE_STARTED, sizeof(struct message_header),
+		sizeof(struct message_header), 1, 1},
 	{MESSAGE_EGRESS, STATE_STARTED, sizeof(struct message_header),
 		sizeof(struct message_header), 1, 1},
 	{MESSAGE_CHILD_STARTED, STATE_STARTED, sizeof(struct message_child_started),

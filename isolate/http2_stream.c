@@ -1,6 +1,7 @@
 #include "isolate/http2_private.h"
 
 #include "isolate/http_exchange.h"
+#include "isolate/inspect.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -338,7 +339,7 @@ void http2_stream_sweep(struct http_connection *stream, uint64_t now)
 			       stream->unconsumed < HTTP2_WINDOW_BYTES / 2;
 	if (stream->stream_of->head == stream)
 		return; /* the connection's deadline */
-	if (under_way && http_server.request_ms &&
+	if (under_way && http_server.request_ms && !inspect_active() &&
 		now - stream->started_ms > http_server.request_ms)
 		refuse(stream, 503, HTTP_ABORT_TIME);
 	else if (left(stream) > 0 && now - stream->write_ms > HTTP_WRITE_MS)

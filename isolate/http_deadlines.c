@@ -3,6 +3,7 @@
 #include "isolate/http2.h"
 #include "isolate/http_exchange.h"
 #include "isolate/http_tls.h"
+#include "isolate/inspect.h"
 
 /* ---- deadlines ---- */
 
@@ -34,7 +35,7 @@ static void sweep_one(struct http_connection *connection, uint64_t now)
 			http_connection_close(connection);
 	} else if (writer_is_stuck(connection, now)) {
 		http_connection_cut(connection, HTTP_ABORT_READER);
-	} else if (under_way(connection) && http_server.request_ms &&
+	} else if (under_way(connection) && http_server.request_ms && !inspect_active() &&
 		   now - connection->started_ms > http_server.request_ms) {
 		http_connection_refuse(connection, 503, HTTP_ABORT_TIME);
 	} else if (connection->parsing == HTTP_PARSING_BODY && connection->reading &&

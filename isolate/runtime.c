@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "isolate/engine/inspector.h"
 #include "isolate/natives.h"
 #include "isolate/watchdog.h"
 
@@ -264,6 +265,7 @@ static void run_hook(engine_ref *hook)
 
 void runtime_warm_up(void)
 {
+	engine_inspector_prepare(runtime.engine);
 	run_hook(warm_up);
 }
 

@@ -1,6 +1,7 @@
 #include "isolate/watchdog.h"
 
 #include "common/clock.h"
+#include "isolate/inspect.h"
 #include "isolate/runtime.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ static void on_tick(int signal_number)
 	(void)signal_number;
 	int saved = errno;
 	uint64_t turns = runtime.stats->turns;
-	if (turns != turn_seen) {
+	if (turns != turn_seen || inspect_active()) {
 		turn_seen = turns;
 		used = 0;
 	} else {

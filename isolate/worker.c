@@ -6,6 +6,7 @@
 #include "isolate/channel.h"
 #include "isolate/egress_client.h"
 #include "isolate/fork_pages.h"
+#include "isolate/inspect.h"
 #include "isolate/modules.h"
 #include "isolate/native_net.h"
 #include "isolate/service.h"
@@ -330,6 +331,7 @@ void worker_bind(void)
 	start_process = runtime_hook("startProcess");
 	before_exit = runtime_hook("beforeExit");
 	exit_hook = runtime_hook("exit");
+	inspect_bind();
 	modules_bind();
 }
 
@@ -339,12 +341,15 @@ _Noreturn void worker_main(enum tier tier, int channel, const struct sandbox_fil
 	runtime.channel = channel;
 	become_tenant(tier, filters);
 	service_watch();
+	inspect_watch();
 	channel_watch();
 	net_listeners_given(FD_LISTENERS, start.listener_count);
 	modules_init();
 	engine_scope_open(runtime.engine, &scope);
 	engine_value *environment = hook_call(start_process, NULL, 0);
 	forget_secrets();
+	if (start.inspect != WORKER_INSPECT_NONE)
+		inspect_wait(start.inspect == WORKER_INSPECT_BREAK);
 	import_entry();
 	wait_for_entry();
 	if (entry_state() == ENGINE_FULFILLED && service_wanted(default_export()))

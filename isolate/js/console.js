@@ -15,10 +15,12 @@ import {
 	NumberPrototypeToFixed,
 	ObjectCreate,
 	ObjectDefineProperty,
+	ObjectGetOwnPropertyDescriptor,
 	ObjectHasOwn,
 	ObjectKeys,
 	ObjectPrototype,
 	ObjectValues,
+	ReflectApply,
 	SafeMap,
 	SetIteratorPrototypeNext,
 	SetPrototypeValues,
@@ -34,6 +36,7 @@ import { formatWithOptions, getStringWidth, inspect, previewEntries } from './in
 import { native } from './native.js';
 import { process } from './node/process_object.js';
 import { invalidArgumentType } from './validate.js';
+import { hooks } from './hooks.js';
 import { defineTag } from './webidl.js';
 
 const { hrtime, kind, preview, writeStdio } = native;
@@ -348,6 +351,7 @@ const methods = {
 // work without `this`.
 export const console = ObjectCreate(ObjectCreate(ObjectPrototype));
 const names = ObjectKeys(methods);
+const own = { __proto__: null }; // what a program gets: by name
 for (let i = 0; i < names.length; i++) define(names[i], methods[names[i]]);
 define('groupCollapsed', methods.group);
 defineTag(console, 'console');
@@ -355,14 +359,45 @@ defineTag(console, 'console');
 function define(name, method) {
 	const bound = name === 'trace' ? method : FunctionPrototypeBind(method, undefined);
 	ObjectDefineProperty(bound, 'name', { __proto__: null, value: name, configurable: true });
+	own[name] = bound;
+	place(name, bound);
+}
+
+function place(name, value) {
 	ObjectDefineProperty(console, name, {
 		__proto__: null,
-		value: bound,
+		value,
 		writable: true,
 		enumerable: true,
 		configurable: true,
 	});
 }
+
+// The engine's own console does nothing but tell a debugger, if one is there: while it is,
+// methods that the program has left in their place call both.
+const engineConsole = globalThis.console;
+const told = { __proto__: null };
+
+function tellDebugger(name) {
+	const theirs = engineConsole[name];
+	if (theirs === undefined) return own[name];
+	const both = (...args) => {
+		ReflectApply(theirs, engineConsole, args);
+		ReflectApply(own[name], undefined, args);
+	};
+	ObjectDefineProperty(both, 'name', { __proto__: null, value: name, configurable: true });
+	return both;
+}
+
+hooks.inspected = (on) => {
+	const all = ObjectKeys(own);
+	for (let i = 0; i < all.length; i++) {
+		const name = all[i];
+		told[name] ??= tellDebugger(name);
+		const { 0: from, 1: to } = on ? [own[name], told[name]] : [told[name], own[name]];
+		if (ObjectGetOwnPropertyDescriptor(console, name)?.value === from) place(name, to);
+	}
+};
 
 // At the start of a worker: what the zygote's warm-up counted is not the program's.
 export function resetConsole() {

@@ -229,7 +229,7 @@ static void a_start_with_impossible_values_is_refused(void **state)
 	size_t flags =
 		8 + (4 + sizeof "shop") + (4 + sizeof "src/main.js") + 8 + (4 + sizeof "/app") + 8;
 	assert_int_equal(data[flags], 2);
-	data[flags] = 32;
+	data[flags] = WORKER_INSPECT_COUNT << 6;
 	assert_int_equal(worker_start_decode(data, (size_t)length, &got, &error), -EBADMSG);
 }
 
