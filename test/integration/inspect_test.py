@@ -308,6 +308,19 @@ class InspectTest(TenantdTest):
         self.assertIn("const a: number = 42;", content["sourcesContent"][0])
         debugger.call("Debugger.resume")
 
+    def test_the_commands_of_the_documentation(self):
+        self.serve()
+        script = self.write("main.ts", "const a: number = 1;\nconsole.log(a);\n")
+        with open(os.path.join(harness.ROOT, "docs", "debugging.md")) as file:
+            commands = re.findall(r"```sh\n(.*?)\n```", file.read(), re.S)
+        self.assertEqual(len(commands), 2)
+        for command in commands:
+            words = [script if word == "main.ts" else word for word in command.split()]
+            self.assertEqual(words[0], "tenantctl")
+            _, inspector, path = self.open(*words[1:], "--port", "0")
+            self.assertEqual(Debugger(inspector, path).call(
+                "Runtime.evaluate", expression="6 * 7")["result"]["value"], 42)
+
     # ---- who may ----
 
     def test_no_web_page_gets_in(self):
