@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 	}
 	if (file_read(AT_FDCWD, argv[1], 64u << 20, &source, &length, &error) < 0 ||
 		engine_process_init(&(struct engine_flags){0}, &error) < 0 ||
-		engine_snapshot_build(natives_tables(), source, length, "tenantd:library",
+		engine_snapshot_build(natives_tables(), source, length, ENGINE_LIBRARY_NAME,
 			&snapshot, &snapshot_length, &error) < 0 ||
 		file_write_atomic(AT_FDCWD, argv[2], snapshot, snapshot_length, 0644, &error) < 0) {
 		log_error("%s", error.message);

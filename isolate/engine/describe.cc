@@ -10,6 +10,7 @@
 #define DEPTH_MOST 6
 #define ITEMS_MOST 20
 #define STRING_MOST 2000
+#define SOURCE_MOST (8u << 20) /* of a file in which a line is looked for */
 #define LINE_WIDTH 120
 #define PROTOTYPES_MOST 16
 
@@ -24,7 +25,7 @@ class describer
 	{
 	}
 
-	void place(v8::Local<v8::Message> message);
+	void place(v8::Local<v8::Message> message, v8::Local<v8::Value> exception);
 	std::string headline_of(v8::Local<v8::Object> error);
 	void value(v8::Local<v8::Value> value, int depth);
 
@@ -45,6 +46,8 @@ class describer
 	v8::Local<v8::Value> inherited(v8::Local<v8::Object> object, const char *name);
 	std::string stack_of(v8::Local<v8::Object> error);
 	bool place_in_sources(const std::string &url, int line, int column);
+	bool place_of_caller(v8::Local<v8::Value> exception);
+	void line_with_marks(v8::Local<v8::String> source, int start, int end);
 	void error(v8::Local<v8::Object> error, int depth);
 	void error_properties(v8::Local<v8::Object> error, int depth);
 	void quoted(v8::Local<v8::String> string);
@@ -84,24 +87,11 @@ bool describer::place_in_sources(const std::string &url, int line, int column)
 	return true;
 }
 
-/* The source line with a mark under the place. Of a long line (bundles have lines of
- * megabytes) only what is around it. */
-void describer::place(v8::Local<v8::Message> message)
+/* SOURCE with a mark under the place. Of a long line (bundles have lines of megabytes) only
+ * what is around it. */
+void describer::line_with_marks(v8::Local<v8::String> source, int start, int end)
 {
-	v8::Local<v8::Value> name = message->GetScriptResourceName();
-	int line = message->GetLineNumber(context).FromMaybe(0);
-	v8::Local<v8::String> source;
-	if (!name->IsString() || name.As<v8::String>()->Length() == 0 || line <= 0)
-		return;
-	std::string url = utf8_of(engine, name.As<v8::String>());
-	if (place_in_sources(url, line, message->GetStartColumn(context).FromMaybe(0) + 1))
-		return;
-	text += url + ":" + std::to_string(line) + "\n";
-	if (!message->GetSourceLine(context).ToLocal(&source))
-		return;
 	int length = source->Length();
-	int start = message->GetStartColumn(context).FromMaybe(0);
-	int end = message->GetEndColumn(context).FromMaybe(start + 1);
 	start = start < 0 ? 0 : start > length ? length : start;
 	int first = start > LINE_WIDTH / 2 && length > LINE_WIDTH ? start - LINE_WIDTH / 2 : 0;
 	int count = length - first > LINE_WIDTH ? LINE_WIDTH : length - first;
@@ -118,6 +108,95 @@ void describer::place(v8::Local<v8::Message> message)
 		text += units[(size_t)i] == '\t' ? '\t' : ' ';
 	text.append((size_t)(marks > 0 ? marks : 1), '^');
 	text += "\n\n";
+}
+
+/* Line NUMBER (from 1 on) of the file that URL names, as far as SOURCE_MOST; "" without one. */
+std::string line_of_file(const std::string &url, int number)
+{
+	static const char scheme[] = "file://";
+	const size_t skip = url.compare(0, sizeof scheme - 1, scheme) == 0 ? sizeof scheme - 1 : 0;
+	FILE *file = url[skip] == '/' ? fopen(url.c_str() + skip, "re") : nullptr;
+	std::string line;
+	int character = 0;
+	for (size_t at = 0; file && at < SOURCE_MOST && (character = getc(file)) != EOF; at++) {
+		if (character == '\n' && --number == 0)
+			break;
+		if (number == 1 && character != '\r' && character != '\n')
+			line += static_cast<char>(character);
+	}
+	if (file)
+		fclose(file);
+	return line;
+}
+
+/* "    at name (URL:LINE:COLUMN)", with or without a name. */
+bool parse_frame(const std::string &line, std::string *ret_url, int *ret_line, int *ret_column)
+{
+	const size_t begin = line.compare(0, 7, "    at ") == 0 ? 7 : std::string::npos;
+	size_t end = line.size();
+	if (begin == std::string::npos)
+		return false;
+	if (line[end - 1] == ')')
+		end--;
+	const size_t column = line.rfind(':', end - 1);
+	const size_t number = column == std::string::npos || column == 0
+				      ? std::string::npos
+				      : line.rfind(':', column - 1);
+	if (number == std::string::npos)
+		return false;
+	const size_t open = line.rfind('(', number);
+	const size_t start = open == std::string::npos || open < begin ? begin : open + 1;
+	*ret_url = line.substr(start, number - start);
+	*ret_line = atoi(line.c_str() + number + 1);
+	*ret_column = atoi(line.c_str() + column + 1);
+	return *ret_line > 0 && *ret_column > 0;
+}
+
+/* What the library threw, the program asked for: there is what has to be changed. */
+bool describer::place_of_caller(v8::Local<v8::Value> exception)
+{
+	if (!exception->IsObject())
+		return false;
+	const std::string stack = stack_of(exception.As<v8::Object>());
+	for (size_t at = 0, end; at < stack.size(); at = end + 1) {
+		std::string url;
+		int line, column;
+		end = stack.find('\n', at);
+		end = end == std::string::npos ? stack.size() : end;
+		if (!parse_frame(stack.substr(at, end - at), &url, &line, &column) ||
+			url == ENGINE_LIBRARY_NAME)
+			continue;
+		text += url + ":" + std::to_string(line) + "\n";
+		const std::string source = line_of_file(url, line);
+		v8::Local<v8::String> shown;
+		if (!source.empty() &&
+			v8::String::NewFromUtf8(isolate, source.data(), v8::NewStringType::kNormal,
+				static_cast<int>(source.size()))
+				.ToLocal(&shown))
+			line_with_marks(shown, column - 1, column);
+		return true;
+	}
+	return false;
+}
+
+/* Where it was thrown, the source line with a mark under the place. */
+void describer::place(v8::Local<v8::Message> message, v8::Local<v8::Value> exception)
+{
+	v8::Local<v8::Value> name = message->GetScriptResourceName();
+	int line = message->GetLineNumber(context).FromMaybe(0);
+	v8::Local<v8::String> source;
+	if (!name->IsString() || name.As<v8::String>()->Length() == 0 || line <= 0)
+		return;
+	std::string url = utf8_of(engine, name.As<v8::String>());
+	if (url == ENGINE_LIBRARY_NAME && place_of_caller(exception))
+		return;
+	if (place_in_sources(url, line, message->GetStartColumn(context).FromMaybe(0) + 1))
+		return;
+	text += url + ":" + std::to_string(line) + "\n";
+	if (!message->GetSourceLine(context).ToLocal(&source))
+		return;
+	int start = message->GetStartColumn(context).FromMaybe(0);
+	line_with_marks(source, start, message->GetEndColumn(context).FromMaybe(start + 1));
 }
 
 /* ---- reading without running anything ---- */
@@ -485,7 +564,7 @@ char *engine_exception_describe(struct engine *engine, engine_value *exception)
 	else if (value->IsNativeError())
 		message = v8::Exception::CreateMessage(engine->isolate, value);
 	if (!message.IsEmpty())
-		result.place(message);
+		result.place(message, value);
 	result.value(value, 0);
 	return strdup(result.text.c_str());
 }

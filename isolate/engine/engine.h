@@ -92,6 +92,9 @@ const char *engine_version(void);
 /* A number that changes when V8's version or flags change: key of code caches. */
 uint32_t engine_cache_tag(void);
 
+/* What the library is called in stacks. */
+#define ENGINE_LIBRARY_NAME "tenantd:library"
+
 /* Builds a snapshot: a context with the global `native` object, in which SOURCE (one
  * classic script, NAME for stack traces) has run. SOURCE sees `native` as a global
  * and removes it itself if tenants must not. The blob is self-describing: its head

@@ -162,6 +162,15 @@ class RunTest(TenantdTest):
                                "--policy", policy)
         self.assertIn("limits.request.cpu", done.stderr)
 
+    def test_what_the_library_throws_is_shown_where_the_program_asked(self):
+        done = self.run_script("import fs from 'node:fs';\n\n  fs.readFileSync('/etc/passwd');\n")
+        lines = done.stderr.split("\n")
+        self.assertEqual(lines[:3], ["Uncaught file:///app/script.js:3",
+                                     "  fs.readFileSync('/etc/passwd');", "     ^"])
+        self.assertIn('grant it with "fs": { "read": ["/etc/passwd"] }', done.stderr)
+        done = self.run_script("import net from 'node:net';\nnet.connect(80, 'example.com');\n")
+        self.assertIn('grant it with "net": { "connect": ["example.com:80"] }', done.stderr)
+
     def test_the_heap_limit_ends_it_with_a_message(self):
         policy = self.policy(limits={"memory": "64M"})
         done = self.run_script("const a = []; for (;;) a.push(new Array(1000).fill(1.5))",

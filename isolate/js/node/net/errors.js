@@ -1,6 +1,6 @@
 // Errors of connecting, as Node has them, out of what the egress process said.
 
-import { Error, StringPrototypeIncludes } from '../../primordials.js';
+import { Error, JSONStringify, StringPrototypeIncludes } from '../../primordials.js';
 import { accessDenied, DNSException, errorNumber, UVExceptionWithHostPort } from '../errors.js';
 
 // enum egress_refusal of common/egress.h.
@@ -23,7 +23,12 @@ export function resourceOf(target) {
 }
 
 function deniedText(target, text) {
-	return `connecting to ${resourceOf(target)} is not granted${text === '' ? '' : ` (${text})`}`;
+	const resource = resourceOf(target);
+	// Where there are rules, the text says what is to be done.
+	const hint = text !== '' && !StringPrototypeIncludes(text, 'grants no')
+		? ''
+		: `: grant it with "net": { "connect": [${JSONStringify(resource)}] } in the policy`;
+	return `connecting to ${resource} is not granted${text === '' ? '' : ` (${text})`}${hint}`;
 }
 
 // getaddrinfo's errors: "getaddrinfo ENOTFOUND host".
