@@ -8,7 +8,7 @@ ifneq ($(shell id -u),0)
 $(error tenantd: needs root, to make the userland and to confine tenants)
 endif
 
-.PHONY: all run test escape neighbours bench asan fuzz format clean install deb test-vm image test-container
+.PHONY: all run test escape neighbours bench asan fuzz format clean install deb test-vm image test-container wpt wpt-update programs node-tests node-tests-update test-full
 .DELETE_ON_ERROR:
 
 all: build/tenantctl build/examples/hono/main.js
@@ -16,7 +16,8 @@ all: build/tenantctl build/examples/hono/main.js
 run: all
 	@tools/run
 
-test: all asan build/npm
+test: all asan build/npm test/wpt/node_modules/.ready test/types/node_modules/.ready \
+		test/programs/node_modules/.ready
 	@tools/test
 
 # PREFIX (/usr/local) and DESTDIR, as usual.
@@ -37,6 +38,34 @@ image: all
 # The image in podman: signals, exit codes, orphans, what it is confined by.
 test-container: all
 	@tools/test-container
+
+# The web platform tests that the standards' authors have written, and what is expected of
+# them (test/wpt/status). wpt-update writes what happened there and into docs/conformance.md.
+wpt: all test/wpt/node_modules/.ready
+	@tools/node-source
+	@tools/userland python3 test/wpt/wpt.py
+
+wpt-update: all test/wpt/node_modules/.ready
+	@tools/node-source
+	@tools/userland python3 test/wpt/wpt.py --update
+
+# Node's own tests of the modules that are here, and what is expected of them
+# (test/node/status). `make test` runs those of test/node/node_tests.py's QUICK; all of them take
+# some minutes. node-tests-update writes what happened there and into docs/conformance.md.
+node-tests: all
+	@tools/node-source
+	@tools/userland python3 test/node/node_tests.py
+
+node-tests-update: all
+	@tools/node-source
+	@tools/userland python3 test/node/node_tests.py --update
+
+# What `make test` runs a part of only, all of it.
+test-full: test node-tests
+
+# Programs on well-known npm packages, which are installed for it, as tenants.
+programs: all test/programs/node_modules/.ready
+	@tools/userland python3 test/run.py programs
 
 # What is tried to get out, what stops it, and where only one layer does.
 neighbours: all

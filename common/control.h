@@ -34,6 +34,10 @@
  *             or {name?, command, arguments: argv,      the same
  *              folder, policy?, policy_file?} +
  *              descriptors: stdin, stdout, stderr
+ *              inspect?: "attach"|"break": one more
+ *              descriptor, as for inspect
+ *   inspect   {name} + a stream socket: the debugger's    item {pid, release}, done {reason} when
+ *              (isolate/inspect.h); until it hangs up      the worker has ended
  *   signal    {number}: on the connection of a `run`    (none)
  *   check     {policy: text, policy_file}               done {}
  *   audit     {name?, lines, follow, denied}            item: a line of daemon/audit.h…,
@@ -70,6 +74,10 @@
  *    "policy": {"file": path or "default"}, "cgroup_version": "v2"|"v1"|"hybrid",
  *    "tier": "full"|"container", "not_enforced": ["memory", "cpu", "pids"]: limits that this
  *    host cannot keep}
+ *
+ * deploy, rollback, promote, start, stop, restart, reset and remove answer when each new connection
+ * goes by what they did, also on shared ports. Where tenantd-ingress does not say so in time, done
+ * has "note", a sentence about it.
  *
  * wait_ms: at most how long the answer may take; when it is over the answer is an error
  * with exit 124, and the work goes on. A client that hangs up ends its `run`, nothing else.

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -78,6 +79,92 @@ int file_sync_folder_of(int dir_fd, const char *path)
 	return 0;
 }
 
+/* How what stood at a path before can be put back. */
+enum way_back {
+	BACK_EXCHANGE, /* it has the temporary file's name now */
+	BACK_NOTHING,  /* there was none */
+	BACK_LINK,     /* it has a name of its own */
+	BACK_NO,
+};
+
+/* Where a file system cannot exchange two names, what was there gets another name first. */
+static int replace_linked(int dir_fd, const char *temporary, const char *path, const char *kept,
+	enum way_back *ret_back)
+{
+	unlinkat(dir_fd, kept, 0);
+	const bool linked = linkat(dir_fd, path, dir_fd, kept, 0) == 0;
+	if (!linked && errno == ENOENT)
+		*ret_back = BACK_NOTHING;
+	else
+		*ret_back = linked ? BACK_LINK : BACK_NO;
+	if (renameat(dir_fd, temporary, dir_fd, path) == 0)
+		return 0;
+	const int code = errno;
+	if (linked)
+		unlinkat(dir_fd, kept, 0);
+	return -code;
+}
+
+static int put_in_place(int dir_fd, const char *temporary, const char *path, const char *kept,
+	enum way_back *ret_back)
+{
+	struct stat status;
+	/* A folder would be moved as well as a file. */
+	if (fstatat(dir_fd, path, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
+		return -EISDIR;
+	*ret_back = BACK_EXCHANGE;
+	if (renameat2(dir_fd, temporary, dir_fd, path, RENAME_EXCHANGE) == 0)
+		return 0;
+	if (errno != ENOENT && errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	return replace_linked(dir_fd, temporary, path, kept, ret_back);
+}
+
+static int put_back(
+	int dir_fd, const char *temporary, const char *path, const char *kept, enum way_back back)
+{
+	switch (back) {
+	case BACK_EXCHANGE:
+		if (renameat2(dir_fd, temporary, dir_fd, path, RENAME_EXCHANGE) < 0)
+			return -errno;
+		unlinkat(dir_fd, temporary, 0);
+		return 0;
+	case BACK_NOTHING:
+		return unlinkat(dir_fd, path, 0) < 0 ? -errno : 0;
+	case BACK_LINK:
+		return renameat(dir_fd, kept, dir_fd, path) < 0 ? -errno : 0;
+	default:
+		return -EIO;
+	}
+}
+
+/* Renames TEMPORARY to PATH, durably. */
+static int replace(int dir_fd, const char *temporary, const char *path, struct error *error)
+{
+	char kept[PATH_MAX];
+	enum way_back back;
+	if (snprintf(kept, sizeof kept, "%s.old", path) >= (int)sizeof kept)
+		return error_errno(error, ENAMETOOLONG, "cannot write %s", path);
+	int result = put_in_place(dir_fd, temporary, path, kept, &back);
+	if (result < 0)
+		return error_errno(error, result, "cannot write %s", path);
+	result = file_sync_folder_of(dir_fd, path);
+	if (result == 0) {
+		if (back == BACK_EXCHANGE)
+			unlinkat(dir_fd, temporary, 0);
+		else if (back == BACK_LINK)
+			unlinkat(dir_fd, kept, 0);
+		return 0;
+	}
+	/* Who is told of a failure goes on with what was there before: so it must be there. */
+	error_errno(error, result, "cannot make %s durable", path);
+	if (put_back(dir_fd, temporary, path, kept, back) < 0)
+		return error_set(error, ENOTRECOVERABLE,
+			"cannot make %s durable (%s), and what was there before cannot be put back",
+			path, strerror(-result));
+	return result;
+}
+
 int file_write_atomic(int dir_fd, const char *path, const void *data, size_t length, mode_t mode,
 	struct error *error)
 {
@@ -91,16 +178,13 @@ int file_write_atomic(int dir_fd, const char *path, const void *data, size_t len
 	int result = file_write_all(fd, data, length);
 	if (result == 0 && fsync(fd) < 0)
 		result = -errno;
-	if (result == 0 && renameat(dir_fd, temporary, dir_fd, path) < 0)
-		result = -errno;
-	if (result < 0) {
-		unlinkat(dir_fd, temporary, 0);
-		return error_errno(error, result, "cannot write %s", path);
-	}
-	result = file_sync_folder_of(dir_fd, path);
 	if (result < 0)
-		return error_errno(error, result, "cannot make %s durable", path);
-	return 0;
+		error_errno(error, result, "cannot write %s", path);
+	else
+		result = replace(dir_fd, temporary, path, error);
+	if (result < 0 && result != -ENOTRECOVERABLE)
+		unlinkat(dir_fd, temporary, 0);
+	return result;
 }
 
 /* ---- below a folder ---- */

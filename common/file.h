@@ -14,8 +14,10 @@ int file_read(int dir_fd, const char *path, size_t most, char **ret_data, size_t
 	struct error *error);
 
 /* Replaces PATH below DIR_FD as a whole: temporary file, write, fsync, rename,
- * fsync of the folder. After a failure the old content is still there. PATH may
- * hold folders, all of which must exist. */
+ * fsync of the folder. After a failure the old content is there, also when it was the last
+ * of these that failed; but for -ENOTRECOVERABLE, which says that it could not be put back: what a
+ * restart would read is not known until it is written again. PATH may hold folders, all of which
+ * must exist. */
 int file_write_atomic(int dir_fd, const char *path, const void *data, size_t length, mode_t mode,
 	struct error *error);
 

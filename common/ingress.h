@@ -4,6 +4,7 @@
  *
  *   ingress -> supervisor   READY      it is confined and serves
  *                           WANTED     connections wait for a tenant that has no instance
+ *                           APPLIED    all that came before that SYNC is in effect
  *   supervisor -> ingress   COUNTS     the page to count in (first)
  *                           LISTEN     a listening socket
  *                           SITES      what a tenant has, all of it; counts from COMMIT on
@@ -14,6 +15,7 @@
  *                           REMOVE     no more to that worker; what it has not taken from
  *                                      its channel is another's
  *                           STOP       accept no more
+ *                           SYNC       to be answered by APPLIED
  *
  * What goes over a worker's channel is struct handover, common/protocol.h. */
 #pragma once
@@ -38,6 +40,8 @@ enum ingress_type {
 	INGRESS_WEIGHT,
 	INGRESS_REMOVE,
 	INGRESS_STOP,
+	INGRESS_SYNC,
+	INGRESS_APPLIED,
 	INGRESS_TYPE_COUNT,
 };
 
@@ -47,7 +51,7 @@ enum ingress_type {
 #define INGRESS_WEIGHT_MAX 100000
 
 /* All messages begin with it. ID: of the tenant (WANTED, SITES, STATE), of the instance
- * (INSTANCE, WEIGHT, REMOVE), 0 for none. */
+ * (INSTANCE, WEIGHT, REMOVE), a number that rises (SYNC, APPLIED), 0 for none. */
 struct ingress_header {
 	uint32_t type; /* enum ingress_type */
 	uint32_t id;

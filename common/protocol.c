@@ -182,7 +182,7 @@ int worker_start_decode(
 	start->deny_count = get_list(&reader, start->deny, WORKER_RULES_MAX);
 	start->exec_count = get_list(&reader, start->exec, WORKER_RULES_MAX);
 	start->secret_count = get_list(&reader, start->secrets, WORKER_RULES_MAX);
-	if (!wire_get_end(&reader) || start->mode > WORKER_MODE_EITHER || start->uid == 0 ||
+	if (!wire_get_end(&reader) || start->mode > WORKER_MODE_COMPILE || start->uid == 0 ||
 		start->inspect >= WORKER_INSPECT_COUNT)
 		return error_set(error, EBADMSG, "a malformed START message");
 	return 0;

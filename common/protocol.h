@@ -140,6 +140,7 @@ enum worker_mode {
 	/* SERVE if the program turns out to be a service when its module has evaluated (it
 	 * exports fetch, or has taken a listener over), else SCRIPT: `tenantd run`. */
 	WORKER_MODE_EITHER,
+	WORKER_MODE_COMPILE, /* runs nothing: isolate/code_cache.h */
 };
 
 /* One file or folder of the host. Its mount is a descriptor of START. */
@@ -160,6 +161,7 @@ enum worker_fd {
 	WORKER_FD_STDOUT,
 	WORKER_FD_STDERR,
 	WORKER_FD_EGRESS, /* channel to the egress process; /dev/null without net.connect */
+	WORKER_FD_CACHE,  /* the release's code cache, a file; /dev/null without one */
 	WORKER_FD_LISTENERS,
 };
 
@@ -269,7 +271,7 @@ struct message_audit {
 	uint32_t allowed;    /* 0 or 1 */
 	uint32_t dropped;    /* decisions before it that were too many to tell */
 	int32_t syscall;     /* AUDIT_LAYER_SECCOMP: its number, else -1 */
-			     /* then the resource, NUL-terminated, at most AUDIT_RESOURCE_MAX */
+	/* then the resource, NUL-terminated, at most AUDIT_RESOURCE_MAX */
 };
 #define AUDIT_RESOURCE_MAX 4096
 
@@ -353,7 +355,7 @@ struct message_child_failed {
 	struct message_header header;
 	uint32_t child;
 	int32_t code; /* errno: EACCES not granted, ENOENT no such program, EAGAIN too many */
-		      /* then the text, NUL-terminated */
+	/* then the text, NUL-terminated */
 };
 
 struct message_child_exited {
@@ -469,7 +471,7 @@ struct message_outcome {
 struct message_program {
 	struct message_header header;
 	int32_t code; /* 0 or errno */
-		      /* then, if 0, where the path led to, NUL-terminated: no link is in it */
+	/* then, if 0, where the path led to, NUL-terminated: no link is in it */
 };
 
 /* Shared between worker (writes) and supervisor (reads): what `status` shows even
@@ -485,6 +487,8 @@ struct worker_stats {
 	uint64_t heap_used_bytes; /* refreshed about once a second of activity */
 	uint64_t heap_limit_bytes;
 	uint64_t external_bytes;
+	uint64_t code_caches_used; /* modules that were not parsed, when its entry had been */
+	uint64_t code_caches_rejected;
 };
 
 /* What the first turn may use of the CPU where each may use TURN_CPU_MS (not 0): the program

@@ -9,6 +9,7 @@
 #include "policy/policy.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -128,6 +129,15 @@ static bool is_expected(const struct invocation *invocation, const json_t *faile
 	       output_integer(failed, "exit") == CONTROL_EXIT_TIMEOUT;
 }
 
+/* What is to be known of a success: for people, in whatever form the result is shown. */
+static void show_note(const json_t *done)
+{
+	char safe[1024];
+	const char *note = json_string_value(json_object_get(done, "note"));
+	if (note)
+		fprintf(stderr, "tenantctl: note: %s\n", output_safe(safe, sizeof safe, note));
+}
+
 /* Receives until the answer is complete. */
 static int receive_answer(int fd, client_item *item, void *data, json_t **ret_done,
 	json_t **ret_failed, struct error *error)
@@ -143,6 +153,7 @@ static int receive_answer(int fd, client_item *item, void *data, json_t **ret_do
 		*ret_done = json_incref(json_object_get(message, "done"));
 		*ret_failed = json_incref(json_object_get(message, "error"));
 		json_decref(message);
+		show_note(*ret_done);
 		if (*ret_done || *ret_failed)
 			return 0;
 	}

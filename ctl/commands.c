@@ -7,9 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const struct command command_audit, command_check, command_completion, command_daemon_reexec, command_deploy,
-	command_diff, command_doctor, command_events, command_help, command_history, command_inspect, command_keygen, command_list, command_logs, command_policy, command_promote, command_prune, command_releases, command_remove, command_reset,
-	command_restart, command_rollback, command_run, command_sign, command_start, command_status, command_stop, command_version;
+extern const struct command command_audit, command_check, command_completion, command_daemon_reexec,
+	command_deploy, command_diff, command_doctor, command_events, command_help, command_history,
+	command_inspect, command_keygen, command_list, command_logs, command_policy,
+	command_promote, command_prune, command_releases, command_remove, command_reset,
+	command_restart, command_rollback, command_run, command_sign, command_start, command_status,
+	command_stop, command_types, command_version;
 
 const struct command *const commands[] = {
 	&command_deploy,
@@ -37,6 +40,7 @@ const struct command *const commands[] = {
 	&command_doctor,
 	&command_keygen,
 	&command_sign,
+	&command_types,
 	&command_version,
 	&command_help,
 	&command_completion,

@@ -28,7 +28,7 @@ static const char *bash_words(enum argument_kind kind)
 	case ARGUMENT_BUNDLE:
 		return "always auto never";
 	case ARGUMENT_QUESTION:
-		return "connect env eval exec listen read wasm write";
+		return "connect env eval exec listen read site wasm write";
 	default:
 		return NULL;
 	}
@@ -142,7 +142,7 @@ static const char *zsh_action(enum argument_kind kind)
 	case ARGUMENT_BUNDLE:
 		return "(always auto never)";
 	case ARGUMENT_QUESTION:
-		return "(connect env eval exec listen read wasm write)";
+		return "(connect env eval exec listen read site wasm write)";
 	default:
 		return " ";
 	}

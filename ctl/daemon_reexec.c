@@ -31,6 +31,6 @@ const struct command command_daemon_reexec = {
 		   "starts and programs of tenants that are under way are waited for, at most "
 		   "10 s; a canary, or a `tenantctl run`, must have come to its end. Requests of "
 		   "tenants are served all the while, and no worker is restarted. Who follows "
-		   "logs or events must begin again.\n",
+		   "logs, events or audit records goes on.\n",
 	.run = run,
 };

@@ -3,6 +3,7 @@
 #include "common/control.h"
 #include "common/path.h"
 #include "common/route.h"
+#include "common/site.h"
 #include "common/units.h"
 #include "ctl/output.h"
 #include "ctl/policy.h"
@@ -264,6 +265,32 @@ static void test_listen(const struct invocation *invocation, const struct subjec
 	decide(verdict, false, "nothing grants it: add \"%s\" to permissions.net.listen", what);
 }
 
+/* HOST or HOST/PATH, of a request: no site's pattern. */
+static void test_site(const struct invocation *invocation, const struct subject *subject,
+	const char *what, struct verdict *verdict)
+{
+	char host[SITE_HOST_MAX + 1], path[SITE_PATH_KEPT] = "/", text[POLICY_NET_TEXT_MAX * 2];
+	const char *slash = strchrnul(what, '/');
+	(void)invocation;
+	if (site_host(what, (size_t)(slash - what), host) < 0 ||
+		(*slash && site_path(slash, strlen(slash), path) < 0)) {
+		refuse_question(verdict, "that is no host: write HOST or HOST/PATH, of a request");
+		return;
+	}
+	const struct policy_site *site =
+		policy_match_site(&subject->policy->net.ingress, host, path);
+	if (site == NULL) {
+		decide(verdict, false, "nothing grants it: add \"%s%s\" to permissions.net.ingress",
+			host, strcmp(path, "/") == 0 ? "" : path);
+		return;
+	}
+	policy_site_format(site, text);
+	decide(verdict, true,
+		"net.ingress has %s, %s a certificate; a more specific site of another tenant "
+		"would go before",
+		text, site->certificate ? "with" : "without");
+}
+
 static void test_env(const struct invocation *invocation, const struct subject *subject,
 	const char *what, struct verdict *verdict)
 {
@@ -330,6 +357,7 @@ static const struct {
 	{"connect", false, test_connect},
 	{"exec", false, test_exec},
 	{"listen", false, test_listen},
+	{"site", false, test_site},
 	{"env", false, test_env},
 	{"eval", true, test_eval},
 	{"wasm", true, test_wasm},
@@ -348,9 +376,8 @@ int policy_test_run(const struct invocation *invocation)
 		i++;
 	if (i == ARRAY_LENGTH(questions))
 		return output_fail(CONTROL_EXIT_USAGE, "usage",
-			"policy test %s: there are read, write, connect, exec, listen, env, eval "
-			"and "
-			"wasm",
+			"policy test %s: there are read, write, connect, exec, listen, site, env, "
+			"eval and wasm",
 			output_safe(shown, sizeof shown, question));
 	if (questions[i].bare != alone)
 		return output_fail(CONTROL_EXIT_USAGE, "usage",

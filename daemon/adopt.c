@@ -63,6 +63,13 @@ bool adopt_keeps_group(void *data, const char *name)
 	return takeover_of(supervisor) && json_object_get(part(supervisor, "groups"), name);
 }
 
+int adopt_lock(struct supervisor *supervisor)
+{
+	struct takeover *takeover = takeover_of(supervisor);
+	const int fd = takeover ? takeover_take_fd(takeover, part(supervisor, "lock")) : -1;
+	return fd < 0 ? -1 : fd;
+}
+
 void adopt_numbers(struct supervisor *supervisor)
 {
 	const struct takeover *takeover = takeover_of(supervisor);

@@ -9,6 +9,8 @@
 
 /* The old daemon's helpers end, and its events are this one's. As soon as there is a loop. */
 void adopt_begin(struct supervisor *supervisor);
+/* The descriptor that holds the store's lock, the caller's; -1: none was handed over. */
+int adopt_lock(struct supervisor *supervisor);
 /* For cgroup_host_clean_but: DATA is the supervisor. */
 bool adopt_keeps_group(void *data, const char *name);
 /* Numbers go on: when the factory is open, and has made nothing yet. */

@@ -546,15 +546,30 @@ void control_pause(struct control *control, bool pause)
 			sd_event_source_set_enabled(next->source, enabled);
 }
 
+/* What a client that is slow has not got yet goes along. */
+static json_t *pack_resumed(struct control_connection *connection, struct takeover *takeover)
+{
+	json_t *queue = json_array();
+	(void)flush(connection);
+	for (const struct outgoing *next = connection->queue; next; next = next->next)
+		json_array_append_new(queue, json_stringn(next->data, next->length));
+	return json_pack("{s:o, s:o, s:o}", "fd", takeover_put_fd(takeover, connection->fd),
+		"request", connection->hold->resume(connection->hold_data), "queue", queue);
+}
+
 json_t *control_pack(
 	struct control *control, const struct control_connection *asker, struct takeover *takeover)
 {
-	json_t *waiting = json_array();
+	json_t *waiting = json_array(), *resumed = json_array();
+	for (struct control_connection *next = control->connections; next; next = next->next)
+		if (next->busy && next->hold && next->hold->resume && !next->closed && !next->cut)
+			json_array_append_new(resumed, pack_resumed(next, takeover));
 	for (const struct control_connection *next = control->connections; next; next = next->next)
 		if (!next->busy && !next->closed && !next->cut && next->queue == NULL)
 			json_array_append_new(waiting, takeover_put_fd(takeover, next->fd));
-	return json_pack("{s:o, s:o, s:o}", "fd", takeover_put_fd(takeover, control->fd), "waiting",
-		waiting, "asker", takeover_put_fd(takeover, asker ? asker->fd : -1));
+	return json_pack("{s:o, s:o, s:o, s:o}", "fd", takeover_put_fd(takeover, control->fd),
+		"waiting", waiting, "resumed", resumed, "asker",
+		takeover_put_fd(takeover, asker ? asker->fd : -1));
 }
 
 static struct control_connection *adopt_connection(
@@ -565,6 +580,25 @@ static struct control_connection *adopt_connection(
 	if (connection)
 		take_fd(&fd);
 	return connection;
+}
+
+static void resume(struct control *control, const json_t *packed, struct takeover *takeover)
+{
+	struct control_connection *connection =
+		adopt_connection(control, json_object_get(packed, "fd"), takeover);
+	const json_t *text;
+	size_t i;
+	if (connection == NULL)
+		return;
+	json_array_foreach(json_object_get(packed, "queue"), i, text)
+	{
+		/* What is lost is a part of the answer: rather none at all. */
+		if (enqueue(connection, json_string_value(text), json_string_length(text)) < 0) {
+			connection_close(connection);
+			return;
+		}
+	}
+	handle_request(connection, json_object_get(packed, "request"), NULL, 0);
 }
 
 int control_adopt(sd_event *event, const char *path, const struct control_verb *verbs,
@@ -583,6 +617,10 @@ int control_adopt(sd_event *event, const char *path, const struct control_verb *
 	json_array_foreach(json_object_get(packed, "waiting"), i, from)
 	{
 		adopt_connection(*ret_control, from, takeover);
+	}
+	json_array_foreach(json_object_get(packed, "resumed"), i, from)
+	{
+		resume(*ret_control, from, takeover);
 	}
 	struct control_connection *asker =
 		adopt_connection(*ret_control, json_object_get(packed, "asker"), takeover);

@@ -35,6 +35,9 @@ struct control_hold {
 	void (*closed)(void *data);
 	/* Another message on the same connection (`signal`); NULL: none is allowed. */
 	void (*message)(void *data, const json_t *message);
+	/* The request with which another daemon's program goes on where this one is; NULL: it
+	 * cannot, and the connection ends. */
+	json_t *(*resume)(const void *data);
 };
 
 /* Binds PATH (mode 0660; what a dead daemon left there is replaced) and listens.
@@ -70,12 +73,13 @@ void control_hold(struct control_connection *connection, const struct control_ho
 
 /* No request is read, and nobody accepted; both wait, and lose nothing. */
 void control_pause(struct control *control, bool pause);
-/* The socket, its connections that wait, and ASKER, which is to be answered by the next daemon.
- * Others, with requests under way, end. */
+/* The socket, its connections that wait, those that can be resumed, and ASKER, which is to be
+ * answered by the next daemon. Others, with requests under way, end. */
 struct takeover;
 json_t *control_pack(
 	struct control *control, const struct control_connection *asker, struct takeover *takeover);
-/* As control_open, with what was packed; *RET_ASKER is NULL when it is gone. */
+/* As control_open, with what was packed; *RET_ASKER is NULL when it is gone. What is resumed is
+ * handled from within: DATA must be ready for it. */
 int control_adopt(sd_event *event, const char *path, const struct control_verb *verbs,
 	size_t verb_count, void *data, const json_t *packed, struct takeover *takeover,
 	struct control **ret_control, struct control_connection **ret_asker, struct error *error);

@@ -27,6 +27,7 @@ struct follower {
 struct events {
 	struct record *ring[EVENTS_KEPT];
 	size_t next, count;
+	size_t fresh; /* of them, at most, are not of the daemon before */
 	struct follower followers[EVENTS_FOLLOWERS_MAX];
 	size_t follower_count;
 };
@@ -113,6 +114,7 @@ void events_add(struct events *events, const struct event *event)
 	if (record == NULL)
 		return;
 	keep(events, record);
+	events->fresh += events->fresh < EVENTS_KEPT;
 	/* A follower may unfollow itself while it is called: from the last to the first. */
 	for (size_t i = events->follower_count; i > 0; i--) {
 		const struct follower *follower = &events->followers[i - 1];
@@ -128,18 +130,30 @@ static const struct record *nth_last(const struct events *events, size_t back)
 	return events->ring[(events->next + EVENTS_KEPT - back) % EVENTS_KEPT];
 }
 
+/* Of the last COUNT of all. */
+static void take_last(
+	const struct events *events, const char *tenant, size_t count, events_fn *take, void *data)
+{
+	for (size_t back = count; back > 0; back--) {
+		const struct record *record = nth_last(events, back);
+		json_t *what = concerns(record, tenant) ? describe(record) : NULL;
+		if (what)
+			take(data, what);
+	}
+}
+
 void events_last(
 	const struct events *events, const char *tenant, size_t count, events_fn *take, void *data)
 {
 	size_t first = 0, found = 0;
 	while (first < events->count && found < count)
 		found += concerns(nth_last(events, ++first), tenant);
-	for (size_t back = first; back > 0; back--) {
-		const struct record *record = nth_last(events, back);
-		json_t *what = concerns(record, tenant) ? describe(record) : NULL;
-		if (what)
-			take(data, what);
-	}
+	take_last(events, tenant, first, take, data);
+}
+
+void events_fresh(const struct events *events, const char *tenant, events_fn *take, void *data)
+{
+	take_last(events, tenant, events->fresh, take, data);
 }
 
 int events_follow(struct events *events, const char *tenant, events_fn *take, void *data)

@@ -39,6 +39,8 @@ typedef void events_fn(void *data, json_t *event);
 /* The last COUNT of TENANT (NULL: of all), oldest first. */
 void events_last(
 	const struct events *events, const char *tenant, size_t count, events_fn *take, void *data);
+/* Those of TENANT since this process began: what a follower of the daemon before has not seen. */
+void events_fresh(const struct events *events, const char *tenant, events_fn *take, void *data);
 /* Each one from now on, until events_unfollow with the same DATA. TENANT (may be NULL) must
  * live as long. -EUSERS when there are too many. */
 int events_follow(struct events *events, const char *tenant, events_fn *take, void *data);

@@ -4,7 +4,9 @@
 #include "common/clock.h"
 #include "common/escape.h"
 #include "common/log.h"
+#include "daemon/code_cache.h"
 #include "daemon/health.h"
+#include "daemon/proof.h"
 #include "daemon/releases.h"
 #include "daemon/supervisor.h"
 
@@ -54,6 +56,15 @@ static struct fleet_member *of_slot(const struct fleet *fleet, uint32_t slot, en
 	return NULL;
 }
 
+/* Slots whose instance is still to begin. */
+static size_t count_waiting(const struct fleet *fleet)
+{
+	size_t count = 0;
+	for (uint32_t i = 0; i < fleet->count; i++)
+		count += fleet->slots[i].waits != FLEET_WAITS_NOT;
+	return count;
+}
+
 static int reserve_member(struct fleet *fleet, struct error *error)
 {
 	if (fleet->member_count < fleet->member_places)
@@ -92,6 +103,19 @@ static void leave(struct fleet *fleet, struct fleet_member *member, enum end_rea
 
 /* ---- one instance ---- */
 
+static void proved(void *data, int result, const struct error *error);
+
+/* The release has to be hashed before anything of it starts. */
+static int wait_for_proof(struct fleet *fleet, uint32_t slot, struct error *error)
+{
+	int result = fleet->proof ? 0
+				  : proof_start(fleet->options.supervisor, fleet->program, proved,
+					    fleet, &fleet->proof, error);
+	if (result == 0)
+		fleet->slots[slot].waits = FLEET_WAITS_PROOF;
+	return result;
+}
+
 static int start_one(struct fleet *fleet, uint32_t slot, struct error *error)
 {
 	const struct fleet_options *options = &fleet->options;
@@ -105,6 +129,7 @@ static int start_one(struct fleet *fleet, uint32_t slot, struct error *error)
 		.policy = program->policy,
 		.listeners = &program->listeners,
 		.uid_slot = options->uid_slot,
+		.cache_fd = -1,
 		.startup_ms = (uint32_t)program->manifest->startup_ms,
 		.idle_ms = (uint32_t)program->manifest->idle_ms,
 		.log = options->log,
@@ -115,11 +140,16 @@ static int start_one(struct fleet *fleet, uint32_t slot, struct error *error)
 	};
 	struct instance *instance;
 	int result = release_check(options->supervisor, options->tenant, fleet->program, error);
+	if (result > 0)
+		return wait_for_proof(fleet, slot, error);
 	if (result == 0)
 		result = reserve_member(fleet, error);
-	if (result == 0)
+	if (result == 0) {
+		spec.cache_fd = code_cache_open(options->supervisor, program);
 		result = instance_start(&options->supervisor->factory, &spec,
 			&fleet_instance_events, fleet, &instance, error);
+		close_fd(&spec.cache_fd);
+	}
 	if (result < 0)
 		return result;
 	fleet->members[fleet->member_count++] = (struct fleet_member){
@@ -136,7 +166,8 @@ static void retry_later(struct fleet *fleet, uint32_t slot, uint64_t served_ms);
 /* What the fleet is worth after something of it went. */
 static enum fleet_outcome judge(const struct fleet *fleet)
 {
-	if (count_role(fleet, FLEET_SERVING) > 0 || count_role(fleet, FLEET_STARTING) > 0)
+	if (count_role(fleet, FLEET_SERVING) > 0 || count_role(fleet, FLEET_STARTING) > 0 ||
+		count_waiting(fleet) > 0)
 		return FLEET_GOES_ON;
 	if (!fleet->ready)
 		return FLEET_UNFIT;
@@ -149,7 +180,7 @@ static enum fleet_outcome judge(const struct fleet *fleet)
 static void check_ready(struct fleet *fleet)
 {
 	if (fleet->ready || fleet->program == NULL || count_role(fleet, FLEET_STARTING) > 0 ||
-		count_role(fleet, FLEET_SERVING) == 0)
+		count_role(fleet, FLEET_SERVING) == 0 || count_waiting(fleet) > 0)
 		return;
 	for (uint32_t i = 0; i < fleet->count; i++)
 		if (!fleet->slots[i].tried)
@@ -159,23 +190,69 @@ static void check_ready(struct fleet *fleet)
 	fleet->options.events->ready(fleet, fleet->options.data);
 }
 
+/* The fleet may be gone afterwards. */
+static void start_or_retry(struct fleet *fleet, uint32_t number)
+{
+	struct error error = {0};
+	if (start_one(fleet, number, &error) == 0)
+		return;
+	retry_later(fleet, number, 0);
+	fleet->options.events->start_failed(
+		fleet, judge(fleet), error.message, fleet->options.data);
+}
+
 static int slot_due(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct fleet_slot *slot = data;
 	struct fleet *fleet = slot->fleet;
-	struct error error = {0};
-	const uint32_t number = (uint32_t)(slot - fleet->slots);
 	(void)source;
 	(void)usec;
 	slot->timer = sd_event_source_disable_unref(slot->timer);
 	slot->delay_ms = 0;
 	fleet->restarts++;
-	if (start_one(fleet, number, &error) == 0)
-		return 0;
-	retry_later(fleet, number, 0);
-	fleet->options.events->start_failed(
-		fleet, judge(fleet), error.message, fleet->options.data);
+	start_or_retry(fleet, (uint32_t)(slot - fleet->slots));
 	return 0;
+}
+
+void fleet_take_turn(struct fleet *fleet)
+{
+	uint32_t number = fleet->count, more = 0;
+	for (uint32_t i = fleet->count; i > 0; i--)
+		if (fleet->slots[i - 1].waits == FLEET_WAITS_TURN) {
+			number = i - 1;
+			more++;
+		}
+	if (more <= 1)
+		start_queue_remove(fleet->options.supervisor, fleet);
+	if (more == 0)
+		return;
+	fleet->slots[number].waits = FLEET_WAITS_NOT;
+	start_or_retry(fleet, number);
+}
+
+/* All that waited for it start, or fail together: the owner is told once. */
+static void proved(void *data, int result, const struct error *why)
+{
+	struct fleet *fleet = data;
+	struct error error = {0};
+	bool failed = false;
+	fleet->proof = NULL;
+	if (result < 0)
+		error = *why;
+	for (uint32_t i = 0; i < fleet->count; i++) {
+		if (fleet->slots[i].waits != FLEET_WAITS_PROOF)
+			continue;
+		fleet->slots[i].waits = FLEET_WAITS_NOT;
+		if (result == 0 && start_one(fleet, i, &error) == 0)
+			continue;
+		failed = true;
+		retry_later(fleet, i, 0);
+	}
+	start_queue_moved(fleet->options.supervisor);
+	if (failed)
+		fleet->options.events->start_failed(fleet,
+			fleet->options.strict && !fleet->ready ? FLEET_UNFIT : judge(fleet),
+			error.message, fleet->options.data);
 }
 
 void fleet_start_at(struct fleet_slot *slot, uint32_t delay_ms)
@@ -214,6 +291,7 @@ static void on_ready(struct instance *instance, void *data)
 {
 	struct fleet *fleet = data;
 	struct fleet_member *member = find(fleet, instance), *before;
+	start_queue_moved(fleet->options.supervisor);
 	if (member->role != FLEET_STARTING)
 		return;
 	const uint32_t slot = member->slot;
@@ -223,6 +301,8 @@ static void on_ready(struct instance *instance, void *data)
 	fleet->options.events->joined(fleet, instance, fleet->options.data);
 	while ((before = of_slot(fleet, slot, FLEET_SERVING, instance)))
 		leave(fleet, before, END_RETIRED);
+	if (fleet->program)
+		code_cache_want(fleet->options.supervisor, fleet->options.tenant, fleet->program);
 	check_ready(fleet);
 }
 
@@ -259,7 +339,7 @@ static enum fleet_outcome account(
 		slot->replace_after_ms = clock_ms() + choose_delay(slot, &limits);
 		return FLEET_GOES_ON;
 	}
-	if (!started && of_slot(fleet, gone->slot, FLEET_STARTING, NULL))
+	if (!started && (slot->waits || of_slot(fleet, gone->slot, FLEET_STARTING, NULL)))
 		return judge(fleet); /* what was to replace it comes anyway */
 	slot->tried = true;
 	if (fleet->options.strict && !fleet->ready)
@@ -294,6 +374,7 @@ static void on_ended(struct instance *instance, void *data)
 	if (gone.role == FLEET_SERVING)
 		fleet->options.events->leaving(fleet, instance, fleet->options.data);
 	instance_free(instance); /* it may not outlive the tenant's log */
+	start_queue_moved(fleet->options.supervisor);
 	if (gone.role != FLEET_LEAVING) {
 		death.ending = classify(fleet, &end);
 		death.outcome = account(fleet, &gone, &death);
@@ -328,6 +409,11 @@ int fleet_add_slots(struct fleet *fleet, uint32_t count, struct error *error)
 /* Starts what slots from FIRST on should have. */
 static int start_all(struct fleet *fleet, uint32_t first, struct error *error)
 {
+	if (fleet->options.patient && start_queue_add(fleet->options.supervisor, fleet) == 0) {
+		for (uint32_t i = first; i < fleet->count; i++)
+			fleet->slots[i].waits = FLEET_WAITS_TURN;
+		return 0;
+	}
 	for (uint32_t i = first; i < fleet->count; i++) {
 		int result = start_one(fleet, i, error);
 		if (result < 0 && (i == 0 || fleet->options.strict))
@@ -373,8 +459,12 @@ int fleet_grow(struct fleet *fleet, uint32_t count, struct error *error)
 
 static void stop_timers(struct fleet *fleet)
 {
-	for (uint32_t i = 0; i < fleet->count; i++)
+	for (uint32_t i = 0; i < fleet->count; i++) {
 		fleet->slots[i].timer = sd_event_source_disable_unref(fleet->slots[i].timer);
+		fleet->slots[i].waits = FLEET_WAITS_NOT;
+	}
+	start_queue_remove(fleet->options.supervisor, fleet);
+	fleet->proof = proof_cancel(fleet->proof);
 	fleet->idle = sd_event_source_disable_unref(fleet->idle);
 }
 
@@ -415,6 +505,12 @@ struct fleet *fleet_free(struct fleet *fleet)
 	return NULL;
 }
 
+void fleet_hurry(struct fleet *fleet)
+{
+	if (fleet)
+		start_queue_hurry(fleet->options.supervisor, fleet);
+}
+
 void fleet_reset(struct fleet *fleet)
 {
 	for (uint32_t i = 0; fleet && i < fleet->count; i++) {
@@ -444,7 +540,7 @@ int fleet_replace(struct instance *instance, const char *reason, struct error *e
 		return error_set(error, EPERM, "it does not serve");
 	const uint32_t number = member->slot;
 	struct fleet_slot *slot = &fleet->slots[number];
-	if (of_slot(fleet, number, FLEET_STARTING, NULL))
+	if (slot->waits || of_slot(fleet, number, FLEET_STARTING, NULL))
 		return error_set(error, EALREADY, "another starts in its place already");
 	if (clock_ms() < slot->replace_after_ms)
 		return error_set(error, EAGAIN, "the last try to replace it failed");
@@ -579,7 +675,8 @@ void fleet_describe(const struct fleet *fleet, json_t *list)
 			json_array_append_new(list, describe_member(fleet, &fleet->members[i]));
 	for (uint32_t i = 0; fleet && fleet->program && i < fleet->count; i++) {
 		const struct fleet_slot *slot = &fleet->slots[i];
-		if ((slot->timer || slot->done) && json_array_size(list) < FLEET_DESCRIBED_MAX)
+		if ((slot->timer || slot->done || slot->waits) &&
+			json_array_size(list) < FLEET_DESCRIBED_MAX)
 			json_array_append_new(
 				list, json_pack("{s:i, s:n, s:s, s:s, s:i}", "slot", (int)i, "pid",
 					      "state", slot->done ? "ended" : "waiting", "release",

@@ -34,6 +34,13 @@ struct fleet_member {
 	uint64_t requests; /* when it was last looked at */
 };
 
+/* Why a slot's instance has not begun to start, though it is to. */
+enum fleet_wait {
+	FLEET_WAITS_NOT,
+	FLEET_WAITS_TURN,  /* daemon/start_queue.h */
+	FLEET_WAITS_PROOF, /* its release is being hashed: daemon/releases.h */
+};
+
 /* One of the instances that there should be; it outlives those that fill it. */
 struct fleet_slot {
 	struct fleet *fleet;
@@ -42,7 +49,8 @@ struct fleet_slot {
 	uint32_t delay_ms;
 	uint64_t replace_after_ms; /* no sooner: the last try to replace its instance failed */
 	bool tried;                /* its first start came to an end, good or bad */
-	bool done;                 /* it ended, and is not to be started again */
+	enum fleet_wait waits;
+	bool done; /* it ended, and is not to be started again */
 };
 
 /* How one that ended by itself did so, as far as tenant.json's `restart` is concerned. */
@@ -107,6 +115,8 @@ struct fleet_options {
 	uint32_t count;
 	/* The first that cannot be started makes it UNFIT: there is something to go back to. */
 	bool strict;
+	/* Its first instances wait for their turn to start. */
+	bool patient;
 	const struct fleet_events *events;
 	void *data;
 };
@@ -126,6 +136,9 @@ struct fleet {
 	uint32_t grace_ms;
 	uint64_t busy_ms; /* when it last had something to do */
 	sd_event_source *idle;
+	struct proof *proof; /* of its release; NULL: none is being made */
+	struct fleet *queue_next;
+	bool queued, hurried; /* daemon/start_queue.h */
 };
 
 /* Starts the first COUNT instances. The events come later, never from here. */
@@ -152,6 +165,8 @@ int fleet_replace(struct instance *instance, const char *reason, struct error *e
 void fleet_watch(struct instance *instance);
 /* It has something to do, whatever its workers say: it is not idle. Takes NULL. */
 void fleet_touch(struct fleet *fleet);
+/* It is wanted now: what waits for its turn starts. Takes NULL. */
+void fleet_hurry(struct fleet *fleet);
 /* Forgets failures; what waits for its time, or gave up, starts at once. Takes NULL. */
 void fleet_reset(struct fleet *fleet);
 

@@ -3,6 +3,11 @@
 
 #include "daemon/fleet.h"
 
+/* ---- fleet.c, for start_queue.c ---- */
+
+/* The turn of the first slot that waits for it. The fleet may be gone afterwards. */
+void fleet_take_turn(struct fleet *fleet);
+
 /* ---- fleet.c, for fleet_handover.c ---- */
 
 extern const struct instance_events fleet_instance_events;

@@ -10,6 +10,9 @@
 
 const char *fleet_obstacle(const struct fleet *fleet)
 {
+	for (uint32_t i = 0; fleet && i < fleet->count; i++)
+		if (fleet->slots[i].waits)
+			return "a worker is yet to start";
 	for (size_t i = 0; fleet && i < fleet->member_count; i++) {
 		const char *obstacle = instance_obstacle(fleet->members[i].instance);
 		if (obstacle)

@@ -381,12 +381,12 @@ static json_t *make_record(const struct history_attempt *attempt)
 	char message[HISTORY_MESSAGE_MAX];
 	const char *text = attempt->message ? attempt->message : "";
 	escape_line(message, sizeof message, text, strlen(text), 0);
-	return json_pack("{s:s, s:I, s:n, s:o, s:s, s:o, s:o, s:I, s:I, s:o, s:s, s:s}", "release",
+	return json_pack("{s:s, s:I, s:n, s:o, s:s, s:o, s:I, s:I, s:o, s:s, s:s}", "release",
 		attempt->release, "deployed_us", (json_int_t)now_us(), "live_us", "by",
-		who_describe(attempt->by), "message", message, "signature",
-		optional(attempt->signature), "signed_by", optional(attempt->signed_by), "bytes",
-		(json_int_t)attempt->bytes, "entries", (json_int_t)attempt->entries, "from",
-		optional(attempt->from), "fate", fates[FATE_TRYING], "reason", "");
+		who_describe(attempt->by), "message", message, "signed_by",
+		optional(attempt->signed_by), "bytes", (json_int_t)attempt->bytes, "entries",
+		(json_int_t)attempt->entries, "from", optional(attempt->from), "fate",
+		fates[FATE_TRYING], "reason", "");
 }
 
 int history_begin(struct history *history, const char *tenant, const char *active,
@@ -469,6 +469,20 @@ void history_failed(struct history *history, const char *tenant, const char *act
 	const json_t *record = find(&book, release, &place);
 	if (record && fate_of(record) == FATE_TRYING) {
 		give_up(&book, place, reason);
+		save_or_log(&book);
+	}
+	book_close(&book);
+}
+
+void history_condemn(
+	struct history *history, const char *tenant, const char *release, const char *reason)
+{
+	struct book book;
+	if (book_open(&book, history, tenant, release, NULL) < 0)
+		return;
+	json_t *record = record_of(&book, release);
+	if (record) {
+		set_fate(record, FATE_ROLLED_BACK, reason);
 		save_or_log(&book);
 	}
 	book_close(&book);

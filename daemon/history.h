@@ -32,7 +32,6 @@ struct history_attempt {
 	const char *from; /* what it is to replace; "": nothing */
 	const struct who *by;
 	const char *message;   /* NULL: none */
-	const char *signature; /* its text; NULL: none */
 	const char *signed_by; /* the key, if it was verified; NULL */
 	uint64_t bytes;
 	size_t entries;
@@ -43,8 +42,8 @@ struct history_attempt {
 int history_open(int state_fd, uint32_t keep, struct history **ret_history, struct error *error);
 struct history *history_close(struct history *history);
 
-/* Notes that a release is tried, before it is: whoever restarts a killed daemon can see it,
- * and its signature is there when it is. ACTIVE is what serves now. */
+/* Notes that a release is tried, before it is: whoever restarts a killed daemon can see it.
+ * ACTIVE is what serves now. */
 int history_begin(struct history *history, const char *tenant, const char *active,
 	const struct history_attempt *attempt, struct error *error);
 /* TO is live, in place of FROM ("": of nothing); which was ROLLED_BACK because of REASON
@@ -54,6 +53,10 @@ void history_live(struct history *history, const char *tenant, const char *from,
 /* What was tried (history_begin) did not go live. Nothing happens to one that did. */
 void history_failed(struct history *history, const char *tenant, const char *active,
 	const char *release, const char *reason);
+/* RELEASE, which serves, is about to be rolled back because of REASON; it is no good one, whether
+ * or not it comes to that. */
+void history_condemn(
+	struct history *history, const char *tenant, const char *release, const char *reason);
 /* The tenant is no more. */
 void history_forget(struct history *history, const char *tenant);
 /* From now on KEEP releases of TENANT are kept; 0: as many as before. */
@@ -71,7 +74,8 @@ int history_previous(struct history *history, const char *tenant, const char *ac
  * "active" or "previous". -ENOENT, -EINVAL; one that is not in the store any more is -ESTALE. */
 int history_find(struct history *history, const char *tenant, const char *active, const char *text,
 	char ret_release[STORE_ID_SIZE], struct error *error);
-/* The text of the signature that RELEASE came with; NULL if it has none. The caller's. */
+/* The text of the signature that RELEASE came with, of a tenantd that kept signatures here; NULL
+ * if it has none. The caller's. */
 char *history_signature(struct history *history, const char *tenant, const char *release);
 
 /* How many ids are to stay in the store for TENANT, and which; they stay the history's until its

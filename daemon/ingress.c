@@ -31,6 +31,8 @@ static const struct message_rule rules[] = {
 		sizeof(struct ingress_header), 0, 0},
 	{TYPE(INGRESS_WANTED), HELPER_SERVING, sizeof(struct ingress_header),
 		sizeof(struct ingress_header), 0, 0},
+	{TYPE(INGRESS_APPLIED), HELPER_SERVING, sizeof(struct ingress_header),
+		sizeof(struct ingress_header), 0, 0},
 };
 
 /* ---- telling workers ---- */
@@ -95,6 +97,7 @@ static bool has_room(const struct ingress *ingress)
 static int send_to_process(
 	struct ingress *ingress, const void *data, size_t length, const int *fds, size_t count)
 {
+	ingress->sync.sent++;
 	return message_send(ingress->process.channel, data, length, fds, count);
 }
 
@@ -184,9 +187,13 @@ static int send_next(struct ingress *ingress)
 			return send_member(ingress, member);
 		else if (member->attached && member->weight_due)
 			return send_weight(ingress, member);
-	return ingress->open && ingress->listeners_sent < listener_count(ingress)
-		       ? send_listener(ingress)
-		       : 1;
+	if (ingress->open && ingress->listeners_sent < listener_count(ingress))
+		return send_listener(ingress);
+	if (ingress->sync.due) {
+		const uint32_t number = ingress_sync_number(ingress);
+		return send_simple(ingress, INGRESS_SYNC, number, NULL);
+	}
+	return 1;
 }
 
 static struct ingress_tenant *tenant_free(struct ingress_tenant *tenant)
@@ -227,7 +234,7 @@ static void kill_process(struct ingress *ingress)
 		helper_process_kill(&ingress->process, "it does not read");
 }
 
-static void send_due(struct ingress *ingress)
+void ingress_send_due(struct ingress *ingress)
 {
 	int result = 0;
 	if (ingress->process.state == 0) {
@@ -254,6 +261,10 @@ static void handle_message(void *data, const char *message, size_t length, int *
 	memcpy(&header, message, sizeof header);
 	if (header.type == INGRESS_READY) {
 		helper_process_ready(&ingress->process, "");
+		return;
+	}
+	if (header.type == INGRESS_APPLIED) {
+		ingress_sync_applied(ingress, header.id);
 		return;
 	}
 	for (struct ingress_tenant *tenant = ingress->tenants; tenant; tenant = tenant->next)
@@ -289,7 +300,7 @@ static int start(void *data, struct error *error)
 		tenant->sites_due = !tenant->removed;
 		tenant->wait_due = !tenant->removed;
 	}
-	send_due(ingress);
+	ingress_send_due(ingress);
 	return 0;
 }
 
@@ -304,11 +315,12 @@ static void has_died(void *data, const char *why)
 		if (member->attached && member->mine < 0)
 			attach(ingress, member);
 	helper_restart_schedule(&ingress->restart, end.served_ms);
+	ingress_sync_died(ingress);
 }
 
 static void has_room_again(void *data)
 {
-	send_due(data);
+	ingress_send_due(data);
 }
 
 static const struct helper_kind kind = {
@@ -429,7 +441,7 @@ void ingress_open(struct ingress *ingress)
 	if (ingress == NULL)
 		return;
 	ingress->open = true;
-	send_due(ingress);
+	ingress_send_due(ingress);
 }
 
 void ingress_stop(struct ingress *ingress)
@@ -457,6 +469,7 @@ struct ingress *ingress_free(struct ingress *ingress)
 		return NULL;
 	helper_process_end(&ingress->process, NULL);
 	helper_restart_clear(&ingress->restart);
+	ingress_sync_clear(ingress);
 	for (size_t i = 0; i < ARRAY_LENGTH(ingress->listeners); i++)
 		listeners_close(&ingress->listeners[i], NULL);
 	for (struct ingress_member *member = ingress->members, *next; member; member = next) {
@@ -617,7 +630,7 @@ int ingress_set_sites(struct ingress *ingress, const char *name, const struct po
 			 "but tenantd was started without --http and --https\"",
 			name);
 	update_members(ingress, renewed ? tenant : NULL);
-	send_due(ingress);
+	ingress_send_due(ingress);
 	return 0;
 }
 
@@ -633,7 +646,7 @@ void ingress_forget(struct ingress *ingress, const char *name)
 	tenant->certificates = certificates_free(tenant->certificates);
 	if (had)
 		update_members(ingress, NULL); /* what it had cuts into nobody's any more */
-	send_due(ingress);
+	ingress_send_due(ingress);
 }
 
 void ingress_set_wait(struct ingress *ingress, const char *name, bool wait)
@@ -644,7 +657,7 @@ void ingress_set_wait(struct ingress *ingress, const char *name, bool wait)
 	/* Told again even so: what is waiting may be asked for again. */
 	tenant->wait = wait;
 	tenant->wait_due = ingress->process.state != 0 && tenant->sites.count > 0;
-	send_due(ingress);
+	ingress_send_due(ingress);
 }
 
 /* ---- instances ---- */
@@ -685,7 +698,7 @@ int ingress_add(struct ingress *ingress, uint32_t instance, const char *name, in
 	if (tenant->sites.count > 0 && attach(ingress, member) < 0)
 		return error_set(
 			error, EIO, "no channel from tenantd-ingress to instance %u", instance);
-	send_due(ingress);
+	ingress_send_due(ingress);
 	return 0;
 }
 
@@ -696,7 +709,7 @@ void ingress_set_weight(struct ingress *ingress, uint32_t instance, uint32_t wei
 		return;
 	member->weight = weight < INGRESS_WEIGHT_MAX ? weight : INGRESS_WEIGHT_MAX;
 	member->weight_due = true;
-	send_due(ingress);
+	ingress_send_due(ingress);
 }
 
 void ingress_set_open(struct ingress *ingress, uint32_t instance, bool open)
@@ -706,7 +719,7 @@ void ingress_set_open(struct ingress *ingress, uint32_t instance, bool open)
 		return;
 	member->shut = !open;
 	member->weight_due = true;
-	send_due(ingress);
+	ingress_send_due(ingress);
 }
 
 void ingress_remove(struct ingress *ingress, uint32_t instance)

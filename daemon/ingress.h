@@ -102,6 +102,25 @@ void ingress_set_open(struct ingress *ingress, uint32_t instance, bool open);
  * there. */
 void ingress_remove(struct ingress *ingress, uint32_t instance);
 
+/* ---- in effect ---- */
+
+/* How long the process may take to go by what it was told; a few microseconds is usual. */
+#define INGRESS_SYNC_MS 2000
+
+/* APPLIED false: the process has not answered in time. */
+typedef void ingress_synced_fn(void *data, bool applied);
+struct ingress_wait;
+
+/* Calls DONE once: when each connection that is made from then on is one that goes by what was
+ * said here before; at the latest after INGRESS_SYNC_MS. When that is the case already it is
+ * called at once, from within, and *RET_WAIT is NULL. */
+void ingress_sync(struct ingress *ingress, ingress_synced_fn *done, void *data,
+	struct ingress_wait **ret_wait);
+/* DONE is not called any more. Takes NULL; returns NULL. */
+struct ingress_wait *ingress_sync_cancel(struct ingress_wait *wait);
+/* Is somebody waiting for that? */
+bool ingress_syncing(const struct ingress *ingress);
+
 /* ---- for status ---- */
 
 /* {sites, ports, handed, refused, waiting}, or null when it has no site. */

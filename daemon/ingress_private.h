@@ -34,6 +34,16 @@ struct ingress_member {
 	void *data;
 };
 
+/* Who waits until the process goes by what it was told: daemon/ingress_sync.c. */
+struct ingress_sync {
+	struct ingress_wait *waits;
+	uint64_t sent;      /* messages, of all there were */
+	uint64_t asked_at;  /* SENT when SYNC was sent last */
+	uint64_t in_effect; /* SENT, as far as the process has said */
+	uint32_t number;    /* of the SYNC sent last */
+	bool due;           /* another is to be sent */
+};
+
 struct ingress {
 	struct ingress_options options;
 	sd_event *event;
@@ -44,6 +54,7 @@ struct ingress {
 	int counts_fd;
 	struct ingress_tenant *tenants;
 	struct ingress_member *members;
+	struct ingress_sync sync;
 	uint32_t last_id, starts;
 	size_t listeners_sent;
 	bool counts_sent, commit_due, open, stopping, paused;
@@ -61,7 +72,20 @@ ssize_t ingress_sites_message(const struct ingress_tenant *tenant, void *data, s
 ssize_t ingress_worker_message(const struct ingress_tenant *tenants,
 	const struct ingress_tenant *tenant, uint32_t instance, void *data, size_t size);
 
-/* ---- ingress.c, for ingress_takeover.c ---- */
+/* ---- ingress_sync.c, for ingress.c ---- */
+
+/* The number of the SYNC that is sent now. */
+uint32_t ingress_sync_number(struct ingress *ingress);
+/* The process has answered that of NUMBER; or it is gone, and the next one begins with all that
+ * was to be known. */
+void ingress_sync_applied(struct ingress *ingress, uint32_t number);
+void ingress_sync_died(struct ingress *ingress);
+void ingress_sync_clear(struct ingress *ingress);
+
+/* ---- ingress.c, for ingress_takeover.c and ingress_sync.c ---- */
+
+/* Tells the process what it does not know yet, as much as its channel takes. */
+void ingress_send_due(struct ingress *ingress);
 
 /* NULL: it has no site, and no instance. */
 struct ingress_tenant *ingress_find(const struct ingress *ingress, const char *name);

@@ -27,7 +27,7 @@ static void client_gone(void *data)
 	let_go(data);
 }
 
-static const struct control_hold inspection_hold = {client_gone, NULL};
+static const struct control_hold inspection_hold = {.closed = client_gone};
 
 struct inspection *inspection_end(struct inspection *inspection, const char *reason)
 {

@@ -117,6 +117,7 @@ struct instance_spec {
 	int64_t uid_slot;    /* -1: a spare one */
 	uint32_t startup_ms; /* until READY (serve) or CONFINED (script) */
 	uint32_t idle_ms;
+	int cache_fd;           /* its code cache, see isolate/code_cache.h; 0: none */
 	struct tenant_log *log; /* gets stdout and stderr; NULL: STDIO has all three */
 	int stdio[3];
 	const struct instance_job *job; /* NULL: it is none */
@@ -142,13 +143,13 @@ struct instance {
 	uint32_t uid; /* on the host; 0: not known yet, of a stock worker */
 	uint64_t started_ns, ready_ns;
 	uint64_t start_looked_ns, start_wanted_ns; /* daemon/start_queue.h */
-	bool start_waits;                          /* it starts, and leaves the processor to others */
+	bool start_waits; /* it starts, and leaves the processor to others */
 	uint32_t turn_cpu_ms;
 	struct instance_end *end; /* NULL: nothing is known of its end yet */
 	struct cgroup *cgroup;
 	bool cgroup_is_parents; /* a child's: it is not to be killed, limited or buried with it */
-	struct children *children; /* programs that it runs; NULL: it may not run any */
-	struct health *health;     /* NULL: it has no probes */
+	struct children *children;     /* programs that it runs; NULL: it may not run any */
+	struct health *health;         /* NULL: it has no probes */
 	struct inspection *inspection; /* NULL: no debugger is there */
 
 	/* Private. */

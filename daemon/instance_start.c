@@ -161,6 +161,10 @@ static int put_fds(struct instance *instance, const struct instance_spec *spec,
 				       : error_errno(error, errno, "cannot pass on the release");
 		start->fds[WORKER_FD_RELEASE] = keep(start, release);
 	}
+	start->fds[WORKER_FD_CACHE] = instance->factory->null_fd;
+	int cache = spec->cache_fd > 0 ? fcntl(spec->cache_fd, F_DUPFD_CLOEXEC, 3) : -1;
+	if (cache >= 0) /* else its modules are parsed */
+		start->fds[WORKER_FD_CACHE] = keep(start, cache);
 	int stats = make_stats(instance, error);
 	if (stats < 0)
 		return stats;

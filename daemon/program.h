@@ -16,7 +16,7 @@ struct program {
 	struct manifest *manifest;
 	char *entry;
 	struct listeners listeners; /* count 0: not open */
-	char *signature;            /* that it came with; NULL: what the history has */
+	char *signature;            /* that it came with; NULL: what the store has */
 	unsigned char *proof;       /* that its content was verified: daemon/releases.c */
 };
 

@@ -99,7 +99,7 @@ int reexec_check(const struct options *options, const char *version)
 	if (strtoul(version, NULL, 10) != TAKEOVER_VERSION)
 		result = error_set(&error, ENOTSUP,
 			"tenantd " TENANTD_VERSION " takes over handovers of version %d, not "
-						   "\"%s\": restart the daemon instead",
+			"\"%s\": restart the daemon instead",
 			TAKEOVER_VERSION, escape_for_log(version));
 	if (result == 0)
 		result = kernel_check(options->tier, options->uid_base, options->uid_count, &error);
@@ -168,7 +168,7 @@ static void client_gone(void *data)
 	reexec_free(data);
 }
 
-static const struct control_hold hold = {client_gone, NULL};
+static const struct control_hold hold = {.closed = client_gone};
 
 /* ---- what must be over first ---- */
 
@@ -182,8 +182,14 @@ static bool obstacle(const struct supervisor *supervisor, char *text, size_t siz
 		snprintf(text, size, "an archive is being unpacked");
 	else if (supervisor->runs)
 		snprintf(text, size, "a tenantctl run is under way");
+	else if (supervisor->code_cache)
+		snprintf(text, size, "a code cache is being made");
 	else if (supervisor->sweep)
 		snprintf(text, size, "the store is being swept");
+	else if (supervisor->reload)
+		snprintf(text, size, "policies are being read again");
+	else if (ingress_syncing(supervisor->ingress))
+		snprintf(text, size, "who deployed is yet to be told so");
 	else
 		text[0] = '\0';
 	for (size_t i = 0; text[0] == '\0' && i < supervisor->tenant_count; i++)
@@ -252,6 +258,7 @@ static int pack(struct reexec *reexec, struct takeover *takeover, struct error *
 		{"started_ns", json_integer((json_int_t)clock_ns())},
 		{"last_instance", json_integer(factory->last_instance)},
 		{"last_cgroup", json_integer(factory->last_cgroup)},
+		{"lock", takeover_put_fd(takeover, store_lock_fd(supervisor->store))},
 		{"helpers", pack_helpers(supervisor)},
 		{"groups", pack_groups(supervisor)},
 		{"events", events_pack(supervisor->events)},

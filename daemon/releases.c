@@ -1,6 +1,7 @@
 #include "daemon/releases.h"
 
 #include "common/cleanup.h"
+#include "common/escape.h"
 #include "common/log.h"
 #include "daemon/deploying.h"
 #include "daemon/history.h"
@@ -14,14 +15,30 @@
 
 /* ---- signatures ---- */
 
+/* What the release came with: this time, or before, as an older tenantd kept it, too. */
+static char *find_signature(
+	struct supervisor *supervisor, const char *tenant, const struct program *program)
+{
+	char *text = NULL;
+	struct error error = {0};
+	if (program->signature)
+		return strdup(program->signature);
+	if (store_signature_get(supervisor->store, program->release, tenant, &text, &error) == 0)
+		return text;
+	if (error.code != ENOENT)
+		log_warn("event=signature-unreadable tenant=%s message=\"%s\"", tenant,
+			escape_for_log(error.message));
+	text = history_signature(supervisor->history, tenant, program->release);
+	if (text) /* from now on it is with the release */
+		(void)store_signature_put(supervisor->store, program->release, tenant, text, NULL);
+	return text;
+}
+
 static int check_signature(struct supervisor *supervisor, const char *tenant,
 	const struct program *program, struct error *error)
 {
 	const struct policy_list *keys = &program->policy->signed_by;
-	cleanup_free char *kept = program->signature ? NULL
-						     : history_signature(supervisor->history,
-							       tenant, program->release);
-	const char *text = program->signature ? program->signature : kept;
+	cleanup_free char *text = find_signature(supervisor, tenant, program);
 	if (text == NULL)
 		return error_set(error, EKEYREJECTED,
 			"the release %.12s is not signed, and the policy demands it "
@@ -32,33 +49,27 @@ static int check_signature(struct supervisor *supervisor, const char *tenant,
 		program->release, tenant, NULL, error);
 }
 
+char *release_signature(struct supervisor *supervisor, const char *tenant, const char *release)
+{
+	char *text = NULL;
+	if (store_signature_get(supervisor->store, release, tenant, &text, NULL) == 0)
+		return text;
+	return history_signature(supervisor->history, tenant, release);
+}
+
 /* Is the release what its id says? What has not been touched since it was hashed is. Nobody
  * but root can write to the store, and a process of root's that wants to deceive has shorter
  * ways; this is against what happens to disks, backups and by hand. */
 static int check_content(struct program *program, struct error *error)
 {
 	unsigned char print[TREE_HASH_SIZE];
-	char found[STORE_ID_SIZE];
 	int result = tree_fingerprint(program->release_fd, print, error);
 	if (result < 0)
 		return error_prefix(error, "the release %.12s", program->release);
 	if (program->proof && memcmp(program->proof, print, sizeof print) == 0)
 		return 0;
-	/* The print comes first: what changes meanwhile is noticed the next time. And of the folder
-	 * that the workers get, which its name in the store may have left: a damaged release that
-	 * is deployed again is replaced. */
 	free(take_pointer(program->proof));
-	result = tree_hash(program->release_fd, found, error);
-	if (result < 0)
-		return error_prefix(error, "the release %.12s", program->release);
-	if (strcmp(found, program->release) != 0)
-		return error_set(error, EUCLEAN,
-			"the release %.12s is damaged: its files have the hash %.12s",
-			program->release, found);
-	program->proof = malloc(sizeof print);
-	if (program->proof)
-		memcpy(program->proof, print, sizeof print);
-	return 0;
+	return 1;
 }
 
 int release_check(struct supervisor *supervisor, const char *tenant, struct program *program,
@@ -68,6 +79,15 @@ int release_check(struct supervisor *supervisor, const char *tenant, struct prog
 		return 0;
 	int result = check_signature(supervisor, tenant, program, error);
 	return result < 0 ? result : check_content(program, error);
+}
+
+void release_is_fresh(struct program *program)
+{
+	unsigned char *print = program->policy->signed_by.count > 0 ? malloc(TREE_HASH_SIZE) : NULL;
+	if (print && tree_fingerprint(program->release_fd, print, NULL) < 0)
+		free(take_pointer(print));
+	free(program->proof);
+	program->proof = print;
 }
 
 /* ---- what becomes of them ---- */
@@ -94,6 +114,12 @@ void release_is_live(struct tenant *tenant, const char *from, const struct deplo
 								.result = "ok",
 								.detail = why,
 							});
+}
+
+void release_is_condemned(struct tenant *tenant, const char *reason)
+{
+	history_condemn(
+		tenant->supervisor->history, tenant->record.name, tenant->record.release, reason);
 }
 
 void release_is_rejected(

@@ -12,14 +12,22 @@ struct supervisor;
 struct tenant;
 
 /* May PROGRAM start? Where its policy demands signatures (signedBy) its release must have one
- * that holds, and must be what was signed: each file is hashed when the program is started for
+ * that holds, and must be what was signed: each file is hashed before the program is started for
  * the first time, and again when anything on the disk has changed since (tree_fingerprint).
- * Without signedBy nothing is looked at. -EKEYREJECTED, -EUCLEAN with the reason. */
+ * Without signedBy nothing is looked at. 1: yes, once proof_start (daemon/proof.h) says so, too.
+ * -EKEYREJECTED with the reason. */
 int release_check(struct supervisor *supervisor, const char *tenant, struct program *program,
 	struct error *error);
+/* It has been unpacked a moment ago, and hashed by who did that. */
+void release_is_fresh(struct program *program);
+/* The text of the signature that RELEASE came with; NULL: it has none. The caller's. */
+char *release_signature(struct supervisor *supervisor, const char *tenant, const char *release);
 
 /* DEPLOYMENT has taken over, and the state file says so; FROM is what served before. */
 void release_is_live(struct tenant *tenant, const char *from, const struct deployment *deployment);
+/* The release that serves is not to be gone back to, because of REASON: something older is about to
+ * take its place. */
+void release_is_condemned(struct tenant *tenant, const char *reason);
 /* DEPLOYMENT is given up, because of REASON. */
 void release_is_rejected(
 	struct tenant *tenant, const struct deployment *deployment, const char *reason);

@@ -5,6 +5,7 @@
 #include "common/escape.h"
 #include "common/log.h"
 #include "daemon/audit.h"
+#include "daemon/listeners.h"
 #include "daemon/program.h"
 #include "daemon/unpack_job.h"
 #include "policy/match.h"
@@ -171,6 +172,20 @@ static uint32_t inspect_mode(const struct run *run)
 	return how && strcmp(how, "break") == 0 ? WORKER_INSPECT_BREAK : WORKER_INSPECT_ATTACHED;
 }
 
+/* So that a test of a server is a run: `server.listen(0)`. A policy of a tenant that serves may be
+ * used for a run beside it, whose ports are taken then; most such runs listen to nothing. */
+static void open_listeners(struct run *run)
+{
+	struct error error = {0};
+	struct listener_ports ports = {0};
+	if (json_object_get(run->request, "policy") == NULL)
+		return; /* the default, with a listener for services */
+	if (listeners_open(&run->program->policy->net.listen, NULL, &ports,
+		    &run->program->listeners, &error) < 0)
+		log_info("event=run-without-listeners tenant=%s message=\"%s\"", run->name,
+			message_for_log(error.message));
+}
+
 static int start_worker(struct run *run, struct error *error)
 {
 	cleanup_free const char **arguments = NULL;
@@ -179,9 +194,11 @@ static int start_worker(struct run *run, struct error *error)
 		json_object_get(run->request, "arguments"), &arguments, &count, error);
 	if (result < 0)
 		return result;
+	open_listeners(run);
 	struct instance_spec spec = {
 		.tenant = run->name,
 		.release = "run",
+		.listeners = &run->program->listeners,
 		.release_fd = run->program->release_fd,
 		.entry = run->program->entry,
 		.mode = WORKER_MODE_SCRIPT,

@@ -58,15 +58,15 @@ static bool is_release(const char *text)
 static int read_tenant(
 	const json_t *object, size_t index, struct state_tenant *tenant, struct error *error)
 {
-	const char *name, *release;
+	const char *name, *release, *change = "";
 	int running;
 	json_int_t slot;
 	json_t *ports;
 	struct error why = {0};
 	json_error_t json_error;
-	if (json_unpack_ex((json_t *)object, &json_error, JSON_STRICT, "{s:s, s:s, s:b, s:I, s:o}",
-		    "name", &name, "release", &release, "running", &running, "uid_slot", &slot,
-		    "ports", &ports) < 0)
+	if (json_unpack_ex((json_t *)object, &json_error, JSON_STRICT,
+		    "{s:s, s:s, s:b, s:I, s:o, s?s}", "name", &name, "release", &release, "running",
+		    &running, "uid_slot", &slot, "ports", &ports, "policy_change", &change) < 0)
 		return invalid(error, index, json_error.text);
 	if (policy_check_name(name, &why) < 0)
 		return invalid(error, index, why.message);
@@ -74,10 +74,13 @@ static int read_tenant(
 		return invalid(error, index, "\"release\" is malformed");
 	if (slot < 0 || slot > UINT32_MAX / 2)
 		return invalid(error, index, "\"uid_slot\" is out of range");
+	if (change[0] && !policy_change_valid(change))
+		return invalid(error, index, "\"policy_change\" is malformed");
 	if (!json_is_object(ports))
 		return invalid(error, index, "\"ports\" is not an object");
 	snprintf(tenant->name, sizeof tenant->name, "%s", name);
 	snprintf(tenant->release, sizeof tenant->release, "%s", release);
+	snprintf(tenant->policy_change, sizeof tenant->policy_change, "%s", change);
 	tenant->running = running;
 	tenant->uid_slot = (uint32_t)slot;
 	return read_ports(ports, index, tenant, error);
@@ -182,11 +185,12 @@ void state_clear(struct state *state)
  * names and releases are of letters that need no escape. */
 static bool print_tenant(FILE *file, const struct state_tenant *tenant)
 {
-	fprintf(file,
-		"{\"name\": \"%s\", \"release\": \"%s\", \"running\": %s, \"uid_slot\": %u, "
-		"\"ports\": {",
+	fprintf(file, "{\"name\": \"%s\", \"release\": \"%s\", \"running\": %s, \"uid_slot\": %u, ",
 		tenant->name, tenant->release, tenant->running ? "true" : "false",
 		tenant->uid_slot);
+	if (tenant->policy_change[0])
+		fprintf(file, "\"policy_change\": \"%s\", ", tenant->policy_change);
+	fputs("\"ports\": {", file);
 	for (size_t i = 0; i < tenant->port_count; i++) {
 		json_t *spec = json_string(tenant->ports[i].spec);
 		fputs(i > 0 ? "," : "", file);

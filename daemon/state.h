@@ -7,6 +7,7 @@
 #include "common/control.h"
 #include "common/error.h"
 #include "daemon/listeners.h"
+#include "daemon/policy_change.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,9 @@ struct state_tenant {
 	char release[STATE_RELEASE_MAX]; /* "" before the first deploy */
 	bool running;                    /* what the operator wants */
 	uint32_t uid_slot;               /* which range of user ids is its own */
+	/* What is to be done to its policy file before RELEASE may run: daemon/policy_change.h. ""
+	 * (and not in the file): nothing. */
+	char policy_change[POLICY_CHANGE_SIZE];
 	/* Chosen for it, and its own: state_set_ports. As few as there are, not as many as there
 	 * could be: most tenants have none. */
 	struct listener_port *ports;

@@ -5,6 +5,7 @@
 #include "common/escape.h"
 #include "common/log.h"
 #include "daemon/adopt.h"
+#include "daemon/code_cache.h"
 #include "daemon/egress.h"
 #include "daemon/fdstore.h"
 #include "daemon/history.h"
@@ -13,6 +14,7 @@
 #include "daemon/operations.h"
 #include "daemon/pid1.h"
 #include "daemon/releases.h"
+#include "daemon/reload.h"
 #include "daemon/retire.h"
 #include "daemon/run.h"
 #include "daemon/slice.h"
@@ -196,7 +198,8 @@ static void prune(struct supervisor *supervisor)
 	int removed = store_prune(supervisor->store, keep, count, &error);
 	if (removed < 0)
 		log_warn("event=prune-failed message=\"%s\"", escape_for_log(error.message));
-	else if (removed > 0)
+	code_cache_sweep(supervisor);
+	if (removed > 0)
 		log_debug("event=pruned releases=%d", removed);
 	/* At the first time, also after what an earlier daemon did not come to. */
 	if (removed > 0)
@@ -356,30 +359,6 @@ void supervisor_stop(struct supervisor *supervisor)
 		kill_all(supervisor);
 }
 
-void supervisor_reload(struct supervisor *supervisor)
-{
-	/* While it starts, policies are yet to be read, and it is not ready. */
-	if (supervisor->stopping || supervisor->control == NULL)
-		return;
-	notify_reloading();
-	log_info("event=reloading");
-	for (size_t i = supervisor->tenant_count; i > 0; i--) {
-		struct tenant *tenant = supervisor->tenants[i - 1];
-		struct error error = {0};
-		struct policy *policy;
-		char file[256];
-		if (program_policy(supervisor->policy_fd, tenant->record.name, &policy, file,
-			    &error) < 0) {
-			log_error("event=policy-kept tenant=%s message=\"%s\"", tenant->record.name,
-				escape_for_log(error.message));
-			continue;
-		}
-		tenant_new_policy(tenant, policy, file);
-	}
-	notify_ready("Policies read again");
-	supervisor_changed(supervisor, CHANGED_STATUS);
-}
-
 /* ---- signals ---- */
 
 static void end_signal(struct supervisor *supervisor, const struct signalfd_siginfo *info)
@@ -391,7 +370,7 @@ static void end_signal(struct supervisor *supervisor, const struct signalfd_sigi
 static void hangup_signal(struct supervisor *supervisor, const struct signalfd_siginfo *info)
 {
 	who_of_process((pid_t)info->ssi_pid, info->ssi_uid, &supervisor->reloader);
-	supervisor_reload(supervisor);
+	reload_begin(supervisor);
 }
 
 /* What else may come is no reason to end, and there are many tenants it could be meant for. */
@@ -481,7 +460,8 @@ static int open_folder(int parent, const char *path, mode_t mode, struct error *
  * were half made. */
 static int open_store(struct supervisor *supervisor, struct error *error)
 {
-	int result = store_open(supervisor->options->state_folder, &supervisor->store, error);
+	int result = store_open_again(supervisor->options->state_folder, adopt_lock(supervisor),
+		&supervisor->store, error);
 	if (result == 0 && supervisor->options->tier == TIER_CONTAINER)
 		result = store_let_pass(supervisor->store, error);
 	if (result < 0)
@@ -670,6 +650,12 @@ static int check_slots(struct supervisor *supervisor, struct error *error)
 	return 0;
 }
 
+static bool names_change(void *data, const char *name, const char *number)
+{
+	const struct tenant *tenant = supervisor_find(data, name);
+	return tenant && strstr(tenant->record.policy_change, number);
+}
+
 /* Every tenant that should run starts; what is wrong with one does not concern others. */
 static int start_tenants(struct supervisor *supervisor, struct error *error)
 {
@@ -678,21 +664,27 @@ static int start_tenants(struct supervisor *supervisor, struct error *error)
 	for (size_t i = 0; result == 0 && i < state.count; i++) {
 		struct tenant *tenant;
 		result = supervisor_add(supervisor, &state.tenants[i], &tenant, error);
-		if (result < 0)
-			break;
+	}
+	state_clear(&state);
+	/* All of them are there: whoever writes the state file now writes all of it. */
+	for (size_t i = 0; result == 0 && i < supervisor->tenant_count; i++) {
+		struct tenant *tenant = supervisor->tenants[i];
 		tenant->adopted = adopt_tenant(supervisor, tenant);
 		if (!tenant->adopted)
 			tenant_load(tenant);
 	}
-	state_clear(&state);
-	if (result == 0)
+	if (result == 0) {
+		policy_change_sweep(supervisor->policy_fd, names_change, supervisor);
 		adopt_rest(supervisor);
+	}
 	if (result == 0)
 		result = check_slots(supervisor, error);
+	supervisor->patient = true;
 	for (size_t i = 0; result == 0 && i < supervisor->tenant_count; i++)
 		if (supervisor->tenants[i]->record.running && !supervisor->tenants[i]->adopted)
 			tenant_handle(
 				supervisor->tenants[i], TENANT_EVENT_START, "tenantd started");
+	supervisor->patient = false;
 	return result;
 }
 
@@ -769,8 +761,11 @@ void supervisor_finish(struct supervisor *supervisor)
 			log_error(
 				"event=save-failed message=\"%s\"", escape_for_log(error.message));
 	run_free_all(supervisor);
+	code_cache_free(supervisor->code_cache);
 	while (supervisor->tenant_count > 0)
 		tenant_free(supervisor->tenants[--supervisor->tenant_count]);
+	supervisor->reload = reload_free(supervisor->reload);
+	start_queue_close(supervisor);
 	supervisor->factory.stock = stock_free(supervisor->factory.stock);
 	control_close(supervisor->control);
 	if (supervisor->factory.event)

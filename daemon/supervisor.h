@@ -7,6 +7,7 @@
 #include "daemon/events.h"
 #include "daemon/factory.h"
 #include "daemon/ingress.h"
+#include "daemon/start_queue.h"
 #include "daemon/state.h"
 #include "daemon/stock.h"
 #include "daemon/tenant.h"
@@ -53,6 +54,7 @@ struct supervisor {
 	struct operations *operations; /* of operators */
 	struct deploying *deploying;   /* who deploys, and who waits to */
 	struct who reloader;           /* who had the policies read again */
+	struct reload *reload;         /* NULL: none is under way */
 	sd_event_source *sweep;        /* of the store, in a process of its own */
 	unsigned sweeps_killed;        /* in a row */
 	char egress_program[4096];
@@ -64,10 +66,14 @@ struct supervisor {
 	struct control *control;
 	struct tenant *tenants[STATE_TENANTS_MAX]; /* in the order of their names */
 	size_t tenant_count;
-	struct run *runs; /* one-off programs, daemon/run.c */
-	unsigned unpacks; /* archives that are being unpacked */
+	struct code_cache *code_cache; /* that is being made; NULL: none */
+	struct run *runs;              /* one-off programs, daemon/run.c */
+	unsigned unpacks;              /* archives that are being unpacked */
+	unsigned proofs;               /* releases that are being hashed */
+	struct start_queue start_queue;
 	unsigned last_run;
 	bool stopping, save_wanted, prune_wanted, swept;
+	bool patient;  /* what is started now may wait for its turn: daemon/start_queue.h */
 	bool adopting; /* daemon/adopt.h: whose the children are is not known yet */
 	struct pid1_reaper *reaper;
 	sd_event_source *settle; /* saves, prunes, tells the service manager, when idle */
@@ -86,8 +92,6 @@ void supervisor_finish(struct supervisor *supervisor);
 
 /* Begins the end: drains every tenant. A second call kills. */
 void supervisor_stop(struct supervisor *supervisor);
-/* Reads all policies again; what is wrong with one leaves that tenant as it is. */
-void supervisor_reload(struct supervisor *supervisor);
 
 struct tenant *supervisor_find(const struct supervisor *supervisor, const char *name);
 /* A tenant of this name, in state NEW, with a log and user ids. -EUSERS when full. */

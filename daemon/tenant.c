@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/escape.h"
 #include "common/log.h"
+#include "daemon/ingress.h"
 #include "daemon/schedule.h"
 #include "daemon/supervisor.h"
 #include "daemon/tenant_private.h"
@@ -64,8 +65,10 @@ static int load_program(struct tenant *tenant, struct error *error)
 		return 0;
 	if (tenant->record.release[0] == '\0')
 		return error_set(error, ENOENT, "nothing was deployed yet");
-	int result =
-		program_policy(supervisor->policy_fd, tenant->record.name, &policy, file, error);
+	int result = tenant_finish_policy(tenant, error);
+	if (result == 0)
+		result = program_policy(
+			supervisor->policy_fd, tenant->record.name, &policy, file, error);
 	if (result < 0)
 		return result;
 	result = program_new(
@@ -181,10 +184,14 @@ static int open_listeners(struct tenant *tenant, struct error *error)
 static int backoff_is_over(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct tenant *tenant = data;
+	struct supervisor *supervisor = tenant->supervisor;
 	(void)source;
 	(void)usec;
 	tenant->restarts++;
+	/* Where starts are slow it is one of many. */
+	supervisor->patient = true;
 	tenant_handle(tenant, TENANT_EVENT_BACKOFF_OVER, "after a delay");
+	supervisor->patient = false;
 	return 0;
 }
 
@@ -435,6 +442,8 @@ int tenant_handle(struct tenant *tenant, enum tenant_event event, const char *re
 	bool changed = false;
 	if (result < 0)
 		return result;
+	if (event == TENANT_EVENT_START || event == TENANT_EVENT_WAKE)
+		fleet_hurry(tenant->next);
 	for (;;) {
 		changed |= step.from != step.to || step.actions != 0;
 		enter_state(tenant, event, &step, reason);
@@ -443,6 +452,7 @@ int tenant_handle(struct tenant *tenant, enum tenant_event event, const char *re
 			/* Whoever is told that it is gone may rely on that. */
 			tenant->record.release[0] = '\0';
 			supervisor_changed(tenant->supervisor, CHANGED_RECORD);
+			ingress_forget(tenant->supervisor->ingress, tenant->record.name);
 		}
 		tenant_settle(tenant, event, &step);
 		if (step.actions & TENANT_ACTION_FORGET) {

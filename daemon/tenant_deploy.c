@@ -5,6 +5,7 @@
 #include "common/escape.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "daemon/policy_change.h"
 #include "daemon/releases.h"
 #include "daemon/supervisor.h"
 #include "daemon/tenant_private.h"
@@ -12,7 +13,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 struct fallback {
 	struct program *program; /* its listeners are closed */
@@ -167,67 +167,101 @@ bool tenant_is_candidate(const struct tenant *tenant, uint32_t instance)
 
 /* ---- making it durable ---- */
 
-/* Writes the operator's policy. On failure the old file is as it was. */
-static int install_policy(struct tenant *tenant, const char *text, struct error *error)
+int tenant_finish_policy(struct tenant *tenant, struct error *error)
 {
-	char path[128];
-	snprintf(path, sizeof path, "%s.json", tenant->record.name);
-	int result = file_write_atomic(
-		tenant->supervisor->policy_fd, path, text, strlen(text), 0644, error);
-	return result < 0 ? error_prefix(error, "cannot install the policy") : 0;
+	struct state_tenant *record = &tenant->record;
+	const int folder_fd = tenant->supervisor->policy_fd;
+	char change[POLICY_CHANGE_SIZE];
+	struct error why = {0};
+	if (record->policy_change[0] == '\0')
+		return 0;
+	int result = policy_change_apply(folder_fd, record->name, record->policy_change, error);
+	if (result < 0)
+		return error_prefix(
+			error, "the release %.12s has a policy of its own", record->release);
+	if (result > 0) {
+		log_warn("event=policy-not-durable tenant=%s", record->name);
+		return 0;
+	}
+	/* A later file of the operator's is not to be taken for the one that goes, so its name
+	 * stays for as long as the state file speaks of it. */
+	const bool went = record->policy_change[0] == 'r';
+	memcpy(change, record->policy_change, sizeof change);
+	record->policy_change[0] = '\0';
+	supervisor_changed(tenant->supervisor, CHANGED_RECORD);
+	if (went && supervisor_save(tenant->supervisor, &why) < 0)
+		memcpy(record->policy_change, change, sizeof change);
+	else if (went)
+		policy_change_forget(folder_fd, record->name, change);
+	return 0;
 }
 
-static void restore_policy(struct tenant *tenant, const char *text)
-{
-	struct error error = {0};
-	char path[128];
-	snprintf(path, sizeof path, "%s.json", tenant->record.name);
-	if (text)
-		install_policy(tenant, text, &error);
-	else
-		unlinkat(tenant->supervisor->policy_fd, path, 0);
-	if (error.code)
-		log_error("event=policy-not-restored tenant=%s message=\"%s\"", tenant->record.name,
-			escape_for_log(error.message));
-}
-
-/* Before it is allowed to take over: the policy first, then the state file; if that fails, the
- * policy goes back. */
-int tenant_commit(struct tenant *tenant, struct error *error)
+/* What is to become of the policy file: what is there now is kept, to go back to. */
+static int prepare_policy(struct tenant *tenant, struct deployment *deployment, struct error *error)
 {
 	struct supervisor *supervisor = tenant->supervisor;
-	struct deployment *deployment = tenant->candidate;
-	struct state_tenant before = tenant->record;
 	char path[128];
 	snprintf(path, sizeof path, "%s.json", tenant->record.name);
-	/* Looked at when it started; another may have taken them since. */
-	int result = tenant_sites_check(tenant, deployment->program, error);
-	if (result < 0)
-		return result;
-	const bool changes = deployment->policy_text || deployment->policy_remove;
-	if (changes)
-		result = file_read(supervisor->policy_fd, path, POLICY_LENGTH_MAX,
-			&deployment->policy_before, NULL, error);
+	if (deployment->policy_text == NULL && !deployment->policy_remove)
+		return 0;
+	int result = file_read(supervisor->policy_fd, path, POLICY_LENGTH_MAX,
+		&deployment->policy_before, NULL, error);
 	if (result < 0 && result != -ENOENT) /* what could not be restored is not replaced */
 		return error_prefix(error, "cannot keep the old policy");
-	if (deployment->policy_text) {
-		result = install_policy(tenant, deployment->policy_text, error);
-		if (result < 0)
-			return result;
-	} else if (deployment->policy_remove) {
-		restore_policy(tenant, NULL);
-	}
+	return policy_change_prepare(supervisor->policy_fd, tenant->record.name,
+		deployment->policy_text, tenant->record.policy_change, error);
+}
+
+/* RESULT is that of a state file that was to say what BEFORE did not. */
+static void take_back(struct tenant *tenant, const struct state_tenant *before, int result)
+{
+	char change[POLICY_CHANGE_SIZE];
+	memcpy(change, tenant->record.policy_change, sizeof change);
+	tenant->record = *before;
+	/* What a restart would read is not known: it may be the new release, with its policy. */
+	if (result == -ENOTRECOVERABLE)
+		supervisor_changed(tenant->supervisor, CHANGED_RECORD);
+	else if (change[0] && strcmp(change, before->policy_change) != 0)
+		policy_change_forget(tenant->supervisor->policy_fd, before->name, change);
+}
+
+/* The state file is written, the policy could not be put in place: BEFORE holds. */
+static void go_back(struct tenant *tenant, const struct state_tenant *before)
+{
+	struct error error = {0};
+	struct state_tenant wanted = tenant->record;
+	tenant->record = *before;
+	int result = supervisor_save(tenant->supervisor, &error);
+	tenant->record = wanted;
+	/* Until it can be written, a restart would find the new release, and finish the change. */
+	take_back(tenant, before, result < 0 ? -ENOTRECOVERABLE : 0);
+}
+
+int tenant_commit(struct tenant *tenant, struct error *error)
+{
+	struct deployment *deployment = tenant->candidate;
+	/* Looked at when it started; another may have taken them since. */
+	int result = tenant_sites_check(tenant, deployment->program, error);
+	if (result == 0)
+		result = tenant_finish_policy(tenant, error);
+	const struct state_tenant before = tenant->record;
+	if (result == 0)
+		result = prepare_policy(tenant, deployment, error);
+	if (result < 0)
+		return result;
 	snprintf(tenant->record.release, sizeof tenant->record.release, "%s",
 		deployment->program->release);
 	tenant->record.running = true;
-	result = supervisor_save(supervisor, error);
+	result = supervisor_save(tenant->supervisor, error);
 	if (result < 0) {
-		tenant->record = before;
-		if (changes)
-			restore_policy(tenant, deployment->policy_before);
-	} else {
-		release_is_live(tenant, before.release, deployment);
+		take_back(tenant, &before, result);
+		return result;
 	}
+	result = tenant_finish_policy(tenant, error);
+	if (result < 0)
+		go_back(tenant, &before);
+	else
+		release_is_live(tenant, before.release, deployment);
 	return result;
 }
 
@@ -360,6 +394,8 @@ void tenant_fall_back(struct tenant *tenant, const char *why)
 	log_warn("event=auto-rollback tenant=%s from=%.12s to=%.12s message=\"%s\"",
 		tenant->record.name, tenant->program->release, deployment->program->release,
 		message_for_log(why));
+	/* First: a daemon that is killed while it goes back must not find it good. */
+	release_is_condemned(tenant, reason);
 	tenant_note(tenant, "auto-rollback", "auto-rollback", NULL, reason);
 	tenant_log_note(tenant->log, reason);
 	if (tenant_deploy(tenant, deployment, reason, &error) < 0)

@@ -68,6 +68,7 @@ int tenant_start_fleet(struct tenant *tenant, struct error *error)
 	options.count = tenant->candidate ? tenant_candidate_count(tenant->candidate)
 					  : (uint32_t)program->manifest->instances;
 	options.strict = tenant->candidate || tenant->machine.state == TENANT_REPLACING;
+	options.patient = tenant->supervisor->patient;
 	return fleet_new(&options, &tenant->next, error);
 }
 

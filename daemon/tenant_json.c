@@ -72,6 +72,8 @@ static void add_stats(void *data, const struct instance *instance)
 	sum->heap_used_bytes += stats.heap_used_bytes;
 	sum->heap_limit_bytes += stats.heap_limit_bytes;
 	sum->external_bytes += stats.external_bytes;
+	sum->code_caches_used += stats.code_caches_used;
+	sum->code_caches_rejected += stats.code_caches_rejected;
 }
 
 static json_t *describe_stats(const struct fleet *fleet)
@@ -81,12 +83,14 @@ static json_t *describe_stats(const struct fleet *fleet)
 	for_each_member(fleet, add_stats, &all);
 	if (!all.some)
 		return json_null();
-	return json_pack("{s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I}", "requests",
+	return json_pack("{s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I}", "requests",
 		(json_int_t)sum->requests, "requests_active", (json_int_t)sum->requests_active,
 		"connections", (json_int_t)sum->connections, "loop_delay_ms",
 		(double)sum->delay_max_ns / 1e6, "loop_busy_ms", (double)all.busy_ns / 1e6,
 		"heap_used", (json_int_t)sum->heap_used_bytes, "heap_limit",
-		(json_int_t)sum->heap_limit_bytes, "external", (json_int_t)sum->external_bytes);
+		(json_int_t)sum->heap_limit_bytes, "external", (json_int_t)sum->external_bytes,
+		"code_caches_used", (json_int_t)sum->code_caches_used, "code_caches_rejected",
+		(json_int_t)sum->code_caches_rejected);
 }
 
 struct all_use {

@@ -49,8 +49,12 @@ void tenant_weigh(const struct tenant *tenant);
 void tenant_next_ready(struct tenant *tenant);
 /* It takes over now. */
 void tenant_take_over(struct tenant *tenant);
-/* Makes the candidate durable. */
+/* Makes the candidate durable, its release and its policy at one moment, before it is allowed to
+ * take over. After a failure all is as it was. */
 int tenant_commit(struct tenant *tenant, struct error *error);
+/* Before its release may run: the policy that was activated with it, if the daemon was killed in
+ * between, gets its place. */
+int tenant_finish_policy(struct tenant *tenant, struct error *error);
 /* How many instances the candidate begins with. */
 uint32_t tenant_candidate_count(const struct deployment *deployment);
 uint64_t tenant_min_healthy_ms(const struct deployment *deployment);

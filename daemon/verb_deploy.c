@@ -100,7 +100,7 @@ static void client_gone(void *data)
 		deploy_free(deploy);
 }
 
-static const struct control_hold deploy_hold = {client_gone, NULL};
+static const struct control_hold deploy_hold = {.closed = client_gone};
 
 static bool is_canary(const struct tenant *tenant)
 {
@@ -119,7 +119,7 @@ static void settled(void *data, struct tenant *tenant, int result, const char *m
 	const bool canary = is_canary(tenant);
 	note(deploy, canary ? "canary" : "ok", NULL);
 	if (deploy->connection)
-		control_done(deploy->connection,
+		verb_done(deploy->connection,
 			json_pack("{s:o, s:s, s:o, s:f, s:b, s:b}", "tenant",
 				tenant_describe(tenant), "release", deploy->release, "previous",
 				deploy->previous[0] ? json_string(deploy->previous) : json_null(),
@@ -167,6 +167,9 @@ static int make_program(struct deploy *deploy, struct program **ret_program, str
 		return result;
 	/* What the release was deployed with before still holds, if it comes without. */
 	program->signature = deploy->signature ? strdup(deploy->signature) : NULL;
+	if (!deploy->lock.rolls_back)
+		release_is_fresh(program);
+	/* What is yet to be hashed is, before its first instance starts. */
 	result = release_check(deploy->supervisor, deploy->name, program, error);
 	if (result < 0) {
 		program_free(program, NULL);
@@ -187,8 +190,10 @@ static int begin_history(
 	if (deploy->lock.rolls_back)
 		return 0;
 	if (text == NULL) /* the same release again, without: what was signed is */
-		text = kept = history_signature(
-			deploy->supervisor->history, deploy->name, deploy->release);
+		text = kept = release_signature(deploy->supervisor, deploy->name, deploy->release);
+	if (text && store_signature_put(deploy->supervisor->store, deploy->release, deploy->name,
+			    text, error) < 0)
+		return -error->code;
 	if (verified && text && signature_parse(text, strlen(text), &signature, NULL) == 0)
 		signature_key_print(signature.key, key);
 	int result =
@@ -198,7 +203,6 @@ static int begin_history(
 				.from = deploy->previous,
 				.by = &deploy->lock.who,
 				.message = deploy->lock.why,
-				.signature = text,
 				.signed_by = key,
 				.bytes = deploy->unpacked.bytes,
 				.entries = deploy->unpacked.entries,
@@ -337,12 +341,12 @@ static void abort_canary(struct deploy *deploy, struct tenant *tenant)
 	note(deploy, "ok", NULL);
 	tenant = supervisor_find(deploy->supervisor, deploy->name);
 	if (deploy->connection && tenant)
-		control_done(deploy->connection,
+		verb_done(deploy->connection,
 			json_pack("{s:o, s:s, s:s, s:f, s:b, s:b}", "tenant",
 				tenant_describe(tenant), "release", deploy->release, "previous",
 				release, "ready_ms", 0.0, "canary", false, "rollback", true));
 	else if (deploy->connection)
-		control_done(deploy->connection, NULL);
+		verb_done(deploy->connection, NULL);
 	deploy_free(deploy);
 }
 

@@ -32,7 +32,15 @@ static void watching_closed(void *data)
 	free(watching);
 }
 
-static const struct control_hold watching_hold = {watching_closed, NULL};
+static json_t *watching_resume(const void *data)
+{
+	const struct watching *watching = data;
+	return json_pack("{s:s, s:o*, s:i, s:b, s:b}", "verb", "events", "name",
+		watching->name[0] ? json_string(watching->name) : NULL, "lines", 0, "follow", 1,
+		"resumed", 1);
+}
+
+static const struct control_hold watching_hold = {watching_closed, NULL, watching_resume};
 
 static void watch(struct control_connection *connection, struct events *events, const char *name)
 {
@@ -69,6 +77,8 @@ void events_verb(
 	}
 	events_last(
 		supervisor->events, name, count < 0 ? 0 : (size_t)count, send_event, connection);
+	if (json_is_true(json_object_get(request, "resumed")))
+		events_fresh(supervisor->events, name, send_event, connection);
 	if (json_is_true(json_object_get(request, "follow")))
 		watch(connection, supervisor->events, name);
 	else

@@ -19,7 +19,8 @@
 struct watching {
 	struct control_connection *connection;
 	struct audit *audit;
-	char name[CONTROL_NAME_MAX + 1];
+	char name[CONTROL_NAME_MAX + 1]; /* "": all */
+	bool denied_only;
 };
 
 static void send_line(struct control_connection *connection, const char *line, size_t length)
@@ -47,7 +48,15 @@ static void watching_closed(void *data)
 	free(watching);
 }
 
-static const struct control_hold watching_hold = {watching_closed, NULL};
+static json_t *watching_resume(const void *data)
+{
+	const struct watching *watching = data;
+	return json_pack("{s:s, s:o*, s:i, s:b, s:b}", "verb", "audit", "name",
+		watching->name[0] ? json_string(watching->name) : NULL, "lines", 0, "follow", 1,
+		"denied", watching->denied_only);
+}
+
+static const struct control_hold watching_hold = {watching_closed, NULL, watching_resume};
 
 static void watch(
 	struct control_connection *connection, struct audit *audit, const struct audit_query *query)
@@ -66,6 +75,7 @@ static void watch(
 	}
 	watching->connection = connection;
 	watching->audit = audit;
+	watching->denied_only = query->denied_only;
 	control_hold(connection, &watching_hold, watching, 0);
 }
 

@@ -75,7 +75,7 @@ static void promotion_closed(void *data)
 	promotion->connection = NULL;
 }
 
-static const struct control_hold promotion_hold = {promotion_closed, NULL};
+static const struct control_hold promotion_hold = {.closed = promotion_closed};
 
 static void promoted(void *data, struct tenant *tenant, int result, const char *message)
 {
@@ -95,7 +95,7 @@ static void promoted(void *data, struct tenant *tenant, int result, const char *
 		control_fail(promotion->connection, "failed", CONTROL_EXIT_FAILURE, "%s: %s",
 			promotion->name, message);
 	else if (promotion->connection)
-		control_done(promotion->connection, tenant_describe(tenant));
+		verb_done(promotion->connection, tenant_describe(tenant));
 	free(promotion);
 }
 

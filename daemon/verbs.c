@@ -92,7 +92,7 @@ static void pending_closed(void *data)
 	free(pending);
 }
 
-static const struct control_hold pending_hold = {pending_closed, NULL};
+static const struct control_hold pending_hold = {.closed = pending_closed};
 
 static void pending_done(void *data, struct tenant *tenant, int result, const char *message)
 {
@@ -109,9 +109,9 @@ static void pending_done(void *data, struct tenant *tenant, int result, const ch
 		control_fail(pending->connection, "failed", CONTROL_EXIT_FAILURE, "%s: %s",
 			pending->name, message);
 	else if (tenant->machine.state == TENANT_NEW)
-		control_done(pending->connection, NULL);
+		verb_done(pending->connection, NULL);
 	else
-		control_done(pending->connection, tenant_describe(tenant));
+		verb_done(pending->connection, tenant_describe(tenant));
 	free(pending);
 }
 
@@ -177,7 +177,7 @@ static void start_verb(
 	if (tenant == NULL)
 		return;
 	if (serves(tenant)) { /* start of what runs is no error */
-		control_done(connection, tenant_describe(tenant));
+		verb_done(connection, tenant_describe(tenant));
 		return;
 	}
 	want_running(tenant, true);
@@ -271,7 +271,14 @@ static void following_closed(void *data)
 	free(following);
 }
 
-static const struct control_hold following_hold = {following_closed, NULL};
+static json_t *following_resume(const void *data)
+{
+	const struct following *following = data;
+	return json_pack("{s:s, s:s, s:i, s:b}", "verb", "logs", "name", following->name, "lines",
+		0, "follow", 1);
+}
+
+static const struct control_hold following_hold = {following_closed, NULL, following_resume};
 
 /* The tenant is removed: nothing more can come. */
 static void following_ended(void *data, struct tenant *tenant, int result, const char *message)

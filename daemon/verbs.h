@@ -12,6 +12,11 @@ extern const size_t verbs_count;
 /* Milliseconds to wait, from wait_ms of the request. */
 uint32_t verb_wait_ms(const json_t *request);
 
+/* daemon/verb_answer.c: control_done, once each new connection to the shared ports goes by what was
+ * done (daemon/ingress.h, ingress_sync). If that is not so in time DONE has a "note" that says it.
+ */
+void verb_done(struct control_connection *connection, json_t *done);
+
 /* daemon/verb_know.c */
 void audit_verb(
 	struct control_connection *connection, const json_t *request, int *fds, size_t fd_count);

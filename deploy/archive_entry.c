@@ -25,20 +25,20 @@ int archive_check_entry_type(const char *path, const char *shown, struct error *
 		{".cts", "TypeScript"},
 		{".tsx", "TypeScript"},
 		{".jsx", "JSX"},
-		{".cjs", "CommonJS"},
 	};
-	if (ends_with(path, ".js") || ends_with(path, ".mjs"))
+	if (ends_with(path, ".js") || ends_with(path, ".mjs") || ends_with(path, ".cjs"))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LENGTH(bundled); i++)
 		if (ends_with(path, bundled[i].end))
 			return error_set(error, EINVAL,
-				"%s is %s, which has to be bundled: leave --bundle never out",
+				"%s is %s, which tenantctl turns into JavaScript: let it make the "
+				"archive",
 				shown, bundled[i].language);
 	if (ends_with(path, ".json"))
 		return error_set(error, EINVAL, "%s is data, not a program", shown);
 	return error_set(error, EINVAL,
 		"%s is not a JavaScript module: its name must end with "
-		".js or .mjs",
+		".js, .mjs or .cjs",
 		shown);
 }
 

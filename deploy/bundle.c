@@ -1,4 +1,4 @@
-#include "deploy/bundle.h"
+#include "deploy/bundle_private.h"
 
 #include "common/cleanup.h"
 #include "common/escape.h"
@@ -19,20 +19,9 @@
 
 #define METAFILE_MAX (64 * 1024 * 1024)
 
-/* What is to be bundled. */
-struct source {
-	const char *shown;     /* the user's name for it, escaped */
-	char folder[PATH_MAX]; /* real */
-	int fd;                /* of the folder */
-	bool is_file;          /* the entry alone was named */
-	char entry[DEPLOY_PATH_MAX];
-	json_t *manifest; /* tenant.json; NULL: there is none */
-	bool has_packages;
-};
-
 /* ---- what to bundle ---- */
 
-static bool ends_with(const char *text, const char *end)
+bool bundle_ends_with(const char *text, const char *end)
 {
 	size_t length = strlen(text), end_length = strlen(end);
 	return length > end_length && strcmp(text + length - end_length, end) == 0;
@@ -42,7 +31,7 @@ static bool needs_bundling(const char *entry)
 {
 	static const char *const ends[] = {".ts", ".mts", ".cts", ".tsx", ".jsx", ".cjs"};
 	for (size_t i = 0; i < ARRAY_LENGTH(ends); i++)
-		if (ends_with(entry, ends[i]))
+		if (bundle_ends_with(entry, ends[i]))
 			return true;
 	return false;
 }
@@ -177,8 +166,7 @@ static int compare_files(const void *a, const void *b)
 		((const struct archive_file *)a)->path, ((const struct archive_file *)b)->path);
 }
 
-/* Takes CONTENT, also on failure. */
-static int add(struct archive_overlay *overlay, const char *path, char *content, size_t size,
+int bundle_add(struct archive_overlay *overlay, const char *path, char *content, size_t size,
 	struct error *error)
 {
 	cleanup_free char *own = content;
@@ -201,14 +189,14 @@ static int take_output(struct archive_overlay *overlay, const struct source *sou
 	size_t size, folder;
 	name_of_bundle(source->entry, bundle, &folder);
 	int result = file_read(out_fd, name, DEPLOY_BYTES_MAX, &content, &size, error);
-	if (result == 0 && ends_with(name, ".map"))
+	if (result == 0 && bundle_ends_with(name, ".map"))
 		result = source_paths_rewrite(&content, &size, out, source->folder, bundle, error);
 	if (result < 0)
 		return error_prefix(error, "what was bundled of %s", source->shown);
 	if ((size_t)snprintf(path, sizeof path, "%.*s%s", (int)folder, source->entry, name) >=
 		sizeof path)
 		return error_set(error, ENAMETOOLONG, "the path of %s is too long", name);
-	return add(overlay, path, take_pointer(content), size, error);
+	return bundle_add(overlay, path, take_pointer(content), size, error);
 }
 
 static int take_outputs(struct archive_overlay *overlay, const struct source *source,
@@ -246,14 +234,13 @@ static int leave_inputs_out(
 	{
 		if (result == 0 && strncmp(path, "../", 3) != 0 && path[0] != '/' &&
 			!strstr(path, "node_modules/"))
-			result = add(overlay, path, NULL, 0, error);
+			result = bundle_add(overlay, path, NULL, 0, error);
 	}
 	json_decref(meta);
 	return result;
 }
 
-/* tenant.json, which names the bundle. */
-static int add_manifest(
+int bundle_add_manifest(
 	struct archive_overlay *overlay, const struct source *source, struct error *error)
 {
 	json_t *manifest = source->manifest ? json_copy(source->manifest) : json_object();
@@ -262,11 +249,10 @@ static int add_manifest(
 	json_decref(manifest);
 	if (!text)
 		return error_set(error, EINVAL, "cannot name the entry in %s", DEPLOY_MANIFEST);
-	return add(overlay, DEPLOY_MANIFEST, text, strlen(text), error);
+	return bundle_add(overlay, DEPLOY_MANIFEST, text, strlen(text), error);
 }
 
-/* Sorts, and lets what was made win over what is left out. */
-static void sort_files(struct archive_overlay *overlay)
+void bundle_sort(struct archive_overlay *overlay)
 {
 	size_t kept = 0;
 	qsort(overlay->files, overlay->count, sizeof *overlay->files, compare_files);
@@ -297,9 +283,9 @@ static int collect(struct archive_overlay *overlay, const struct source *source,
 	if (result == 0 && !source->is_file)
 		result = leave_inputs_out(overlay, metafile, error);
 	if (result == 0)
-		result = add_manifest(overlay, source, error);
+		result = bundle_add_manifest(overlay, source, error);
 	if (result == 0)
-		sort_files(overlay);
+		bundle_sort(overlay);
 	return result;
 }
 
@@ -329,7 +315,7 @@ static int run(const struct source *source, struct archive_overlay *overlay, str
 
 static bool is_wanted(const struct source *source, enum bundle_when when)
 {
-	if (source->entry[0] == '\0' || when == BUNDLE_NEVER)
+	if (source->entry[0] == '\0')
 		return false;
 	return when == BUNDLE_ALWAYS || needs_bundling(source->entry) || source->has_packages;
 }
@@ -337,6 +323,8 @@ static bool is_wanted(const struct source *source, enum bundle_when when)
 static int make(struct source *source, enum bundle_when when, struct archive_overlay **ret_overlay,
 	struct error *error)
 {
+	if (when == BUNDLE_NEVER)
+		return transform_make(source, ret_overlay, error);
 	if (!is_wanted(source, when)) {
 		*ret_overlay = NULL;
 		return 0;

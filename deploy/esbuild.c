@@ -1,10 +1,13 @@
 #include "deploy/esbuild.h"
 
+#include "common/cleanup.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +25,9 @@ static const char banner[] =
 	" throw Object.assign(new Error(`Cannot find module '${id}'`), { code: "
 	"'MODULE_NOT_FOUND' });"
 	" };";
+
+/* A bundle is a module, also one that imports and exports nothing. */
+static const char footer[] = "--footer:js=export {};";
 
 static int start(const char *folder, char *const *arguments, pid_t *ret_pid)
 {
@@ -53,6 +59,38 @@ static int wait_for(pid_t pid)
 	return status;
 }
 
+/* Runs esbuild with ARGUMENTS, and says of FAILED what it was that failed. */
+static int run(const char *folder, char *const *arguments, const char *shown, const char *failed,
+	struct error *error)
+{
+	pid_t pid;
+	int result = start(folder, arguments, &pid);
+	if (result == -ENOENT)
+		return error_set(error, ENOENT,
+			"%s has to be %s, and there is no esbuild in PATH: install it (npm "
+			"install --global esbuild, or the package esbuild), or do it yourself "
+			"and say --bundle never",
+			shown, failed);
+	if (result < 0)
+		return error_errno(error, -result, "cannot run esbuild");
+	int status = wait_for(pid);
+	if (status == 0)
+		return 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
+		return error_set(error, EINVAL, "%s cannot be %s: what is wrong stands above",
+			shown, failed);
+	return error_set(error, EIO, "esbuild ended with status %d while %s was %s",
+		status < 0 || WIFSIGNALED(status) ? status : WEXITSTATUS(status), shown, failed);
+}
+
+/* React's way, unless the project says otherwise. */
+static char *jsx_option(const char *folder)
+{
+	char tsconfig[4200];
+	snprintf(tsconfig, sizeof tsconfig, "%s/tsconfig.json", folder);
+	return access(tsconfig, F_OK) < 0 ? "--jsx=automatic" : NULL;
+}
+
 int esbuild_run(const char *folder, const char *entry, const char *out, const char *metafile,
 	const char *shown, struct error *error)
 {
@@ -62,34 +100,34 @@ int esbuild_run(const char *folder, const char *entry, const char *out, const ch
 		"--entry-names=[name]", "--asset-names=[name]-[hash]", "--sourcemap=linked",
 		"--external:tenantd:*", "--charset=utf8", "--legal-comments=inline",
 		"--log-level=warning", "--color=false",
-		"--define:process.env.NODE_ENV=\"production\"", (char *)banner, out_option,
-		metafile_option};
+		"--define:process.env.NODE_ENV=\"production\"",
+		/* Of CommonJS; where a module has variables of these names, they stay. */
+		"--define:__filename=import.meta.filename",
+		"--define:__dirname=import.meta.dirname", (char *)banner, (char *)footer,
+		out_option, metafile_option};
 	size_t count = 0;
-	char tsconfig[4200];
-	pid_t pid;
 	while (arguments[count])
 		count++;
 	snprintf(out_option, sizeof out_option, "--outdir=%s", out);
 	snprintf(metafile_option, sizeof metafile_option, "--metafile=%s", metafile);
 	snprintf(entry_path, sizeof entry_path, "./%s", entry);
-	snprintf(tsconfig, sizeof tsconfig, "%s/tsconfig.json", folder);
-	if (access(tsconfig, F_OK) < 0)
-		arguments[count++] = "--jsx=automatic";
-	int result = start(folder, arguments, &pid);
-	if (result == -ENOENT)
-		return error_set(error, ENOENT,
-			"%s has to be bundled, and there is no esbuild in PATH: install it (npm "
-			"install --global esbuild, or the package esbuild), or bundle it yourself "
-			"and say --bundle never",
-			shown);
-	if (result < 0)
-		return error_errno(error, -result, "cannot run esbuild");
-	int status = wait_for(pid);
-	if (status == 0)
-		return 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
-		return error_set(
-			error, EINVAL, "%s cannot be bundled: what is wrong stands above", shown);
-	return error_set(error, EIO, "esbuild ended with status %d while it bundled %s",
-		status < 0 || WIFSIGNALED(status) ? status : WEXITSTATUS(status), shown);
+	arguments[count] = jsx_option(folder);
+	return run(folder, arguments, shown, "bundled", error);
+}
+
+int esbuild_transform(const char *folder, char *const *files, size_t count, const char *out,
+	const char *shown, struct error *error)
+{
+	char out_option[600];
+	char *options[] = {"esbuild", "--platform=node", "--target=node24", "--outbase=.",
+		"--sourcemap=linked", "--charset=utf8", "--legal-comments=inline",
+		"--log-level=warning", "--color=false", out_option, jsx_option(folder)};
+	const size_t used = ARRAY_LENGTH(options) - (options[ARRAY_LENGTH(options) - 1] == NULL);
+	cleanup_free char **arguments = calloc(used + count + 1, sizeof *arguments);
+	if (!arguments)
+		return error_errno(error, ENOMEM, "cannot run esbuild");
+	snprintf(out_option, sizeof out_option, "--outdir=%s", out);
+	memcpy(arguments, options, used * sizeof *options);
+	memcpy(arguments + used, files, count * sizeof *files);
+	return run(folder, arguments, shown, "turned into JavaScript", error);
 }

@@ -9,6 +9,9 @@ install(TARGETS tenant-zygote tenant-launcher tenant-snapshot tenantd-egress ten
 install(FILES ${CMAKE_BINARY_DIR}/library.js ${CMAKE_BINARY_DIR}/library.snapshot
   DESTINATION ${runtime})
 
+# What editors and compilers of TypeScript know of tenants' programs.
+install(FILES isolate/types/tenantd.d.ts DESTINATION share/tenantd)
+
 install(FILES docs/man/tenantctl.1 DESTINATION share/man/man1)
 install(FILES docs/man/tenantd.8 DESTINATION share/man/man8)
 install(FILES ctl/completions/bash DESTINATION share/bash-completion/completions RENAME tenantctl)

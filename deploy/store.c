@@ -37,11 +37,25 @@ static int make_folder(int dir_fd, const char *path, int *ret_fd, struct error *
 	return 0;
 }
 
+/* Is the descriptor that we came with one of this folder's lock? */
+static bool is_its_lock(const struct store *store)
+{
+	struct stat own, there;
+	return store->lock >= 0 && fstat(store->lock, &own) == 0 &&
+	       fstatat(store->state, "lock", &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+}
+
 /* One daemon for each state folder. An fcntl lock, unlike flock, is not inherited by
- * children and so ends with this very process. */
+ * children and so ends with this very process; execve(2) keeps it, if the file stays open. It ends
+ * when the process closes any descriptor of the file: so there is only ever one. */
 static int take_lock(struct store *store, const char *state_dir, struct error *error)
 {
-	store->lock = openat(store->state, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (!is_its_lock(store)) {
+		close_fd(&store->lock);
+		store->lock = openat(
+			store->state, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	}
 	if (store->lock < 0)
 		return error_errno(error, errno, "cannot open %s/lock", state_dir);
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -87,17 +101,31 @@ static int store_set_up(struct store *store, const char *state_dir, struct error
 	if (result == 0)
 		result = make_folder(store->state, "objects", &store->objects, error);
 	if (result == 0)
+		result = make_folder(store->state, "signatures", &store->signatures, error);
+	if (result == 0)
 		result = empty_staging(store, error);
 	return result;
 }
 
 int store_open(const char *state_dir, struct store **ret_store, struct error *error)
 {
+	return store_open_again(state_dir, -1, ret_store, error);
+}
+
+int store_open_again(
+	const char *state_dir, int lock_fd, struct store **ret_store, struct error *error)
+{
 	struct store *store = malloc(sizeof *store);
-	if (!store)
+	if (!store) {
+		close_fd(&lock_fd);
 		return error_errno(error, ENOMEM, "cannot open %s", state_dir);
-	*store = (struct store){
-		.state = -1, .releases = -1, .staging = -1, .objects = -1, .lock = -1};
+	}
+	*store = (struct store){.state = -1,
+		.releases = -1,
+		.staging = -1,
+		.objects = -1,
+		.signatures = -1,
+		.lock = lock_fd};
 	int result = tree_prepare(error);
 	if (result == 0)
 		result = store_set_up(store, state_dir, error);
@@ -113,6 +141,7 @@ struct store *store_close(struct store *store)
 {
 	if (!store)
 		return NULL;
+	close_fd(&store->signatures);
 	close_fd(&store->objects);
 	close_fd(&store->staging);
 	close_fd(&store->releases);
@@ -120,6 +149,11 @@ struct store *store_close(struct store *store)
 	close_fd(&store->lock);
 	free(store);
 	return NULL;
+}
+
+int store_lock_fd(const struct store *store)
+{
+	return store->lock;
 }
 
 int store_state_fd(const struct store *store)
@@ -346,6 +380,7 @@ int store_prune(
 	}
 	if (result == 0 && removed > 0 && fsync(store->releases) < 0)
 		return error_errno(error, errno, "cannot make the removal of releases durable");
+	store_signatures_sweep(store);
 	return result < 0 ? result : removed;
 }
 

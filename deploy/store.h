@@ -3,6 +3,8 @@
  *   STATE/releases/<id>/   the files of one release, mode 0444, folders 0555
  *   STATE/objects/<tenant>/<sha256>
  *                          the same files by their content, as hard links: deploy/objects.h
+ *   STATE/signatures/<id>/<tenant>
+ *                          the signature that a tenant's release came with
  *   STATE/staging/<name>/  a release in the making; thrown away at the next start
  *   STATE/lock             held (fcntl) by the one daemon that uses the folder
  *
@@ -36,6 +38,13 @@ struct store_staging {
 /* Opens the store in STATE_DIR; makes the folders (0700) that are missing, and removes
  * what an earlier daemon left in staging. -EBUSY when another process has it open. */
 int store_open(const char *state_dir, struct store **ret_store, struct error *error);
+/* As store_open, with the lock that this very process held already, before it replaced its program
+ * (taken; -1: none): nobody else can have had it in between. */
+int store_open_again(
+	const char *state_dir, int lock_fd, struct store **ret_store, struct error *error);
+/* The descriptor that holds the lock: it ends when this one, or any other of the file, is closed
+ * by the process. Stays the store's. */
+int store_lock_fd(const struct store *store);
 /* Takes NULL; returns NULL. */
 struct store *store_close(struct store *store);
 
@@ -70,6 +79,13 @@ int store_release_open(struct store *store, const char *id, struct error *error)
  * folder) into memory that the caller frees, NUL-terminated. -ENOENT when the release
  * has none: the defaults hold. */
 int store_release_manifest(int dir_fd, char **ret_text, size_t *ret_length, struct error *error);
+/* Keeps TEXT as the signature with which TENANT has the release ID, durably; it goes with the
+ * release. */
+int store_signature_put(struct store *store, const char *id, const char *tenant, const char *text,
+	struct error *error);
+/* The same again, for the caller to check and free. -ENOENT when there is none. */
+int store_signature_get(struct store *store, const char *id, const char *tenant, char **ret_text,
+	struct error *error);
 /* Hashes the release again. -EUCLEAN when its content is not what its id says. */
 int store_verify(struct store *store, const char *id, struct error *error);
 /* The ids of all releases, sorted; one allocation, that the caller frees. */

@@ -2,6 +2,9 @@
 #pragma once
 
 struct store {
-	int state, releases, staging, objects; /* folders */
+	int state, releases, staging, objects, signatures; /* folders */
 	int lock;
 };
+
+/* Removes the signatures of releases that are not there. */
+void store_signatures_sweep(struct store *store);

@@ -18,6 +18,7 @@ static _Noreturn void run_sweep(pid_t daemon, const int *fds)
 		.releases = -1,
 		.staging = SWEEP_FD_STAGING,
 		.objects = SWEEP_FD_OBJECTS,
+		.signatures = -1,
 		.lock = -1,
 	};
 	struct error error = {0};

@@ -6,8 +6,14 @@
 #include "isolate/permission.h"
 #include "isolate/runtime.h"
 
+#include "isolate/mailbox.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Longer than egress's own deadline: it answers first, unless it hangs. */
 #define ANSWER_SPARE_MS 2000
@@ -45,22 +51,62 @@ struct egress_request {
 	char host[]; /* sent right behind MESSAGE */
 };
 
-static struct {
-	int channel;     /* -1: none now */
-	bool granted;    /* the policy has net.connect */
-	bool dropped;    /* all of it was given up */
-	bool made;       /* the handles are */
-	uv_poll_t *poll; /* of CHANNEL; NULL while it is not watched */
+/* One socket goes to egress, for all threads of the process. Each has a descriptor of its own
+ * of it, as its loop wants, and an answer may be read by any of them: the number of a request
+ * says whose it is (NUMBER_SHIFT). Nobody's blocked loop holds up another's answers. */
+static _Thread_local struct client {
+	int channel;         /* -1: none now */
+	unsigned generation; /* of the socket that CHANNEL is of */
+	bool made;           /* the handles are */
+	uv_poll_t *poll;     /* of CHANNEL; NULL while it is not watched */
 	uv_timer_t timer;
 	struct egress_request *first, *last;
 	size_t count, references;
 	uint32_t last_id;
+	struct inbox *inbox; /* what others have read for this one; NULL in a lone thread */
+} client = {.channel = -1};
+
+#define NUMBER_SHIFT 22 /* below it 4 million requests of one thread */
+#define NUMBER_MASK ((1u << NUMBER_SHIFT) - 1)
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Of the process, under LOCK but for GRANTED and DROPPED, which the first thread alone writes. */
+static struct {
+	int channel;          /* the first thread's */
+	unsigned generation;  /* how many there have been */
+	_Atomic bool granted; /* the policy has net.connect */
+	_Atomic bool dropped; /* all of it was given up */
+	struct inbox *inboxes;
 	char *drops[DROPS_MAX]; /* told again to each new channel */
 	size_t drop_count;
-} client = {.channel = -1};
+} shared = {.channel = -1};
+
+/* An answer that another thread has read. */
+struct answer {
+	struct answer *next;
+	int fd;
+	size_t length;
+	_Alignas(8) char bytes[];
+};
+
+/* Of one thread, as soon as there are several. */
+struct inbox {
+	struct letter letter; /* answers, or a new channel */
+	struct inbox *next;
+	struct mailbox *mailbox;
+	uint32_t number; /* upper part of its requests' numbers; 0 is the first thread's */
+	struct answer *first, **end;
+};
 
 static void watch(void);
 static void look_at_clock(void);
+static void hand_over(uint32_t number, const void *message, size_t length, int fd);
+static void join(void);
+
+static uint32_t own_number(void)
+{
+	return client.inbox ? client.inbox->number : 0;
+}
 
 /* ---- the list ---- */
 
@@ -141,7 +187,14 @@ static void close_channel(void)
 		uv_close((uv_handle_t *)client.poll, on_poll_closed);
 		client.poll = NULL;
 	}
+	if (runtime.thread) {
+		close_fd(&client.channel);
+		return;
+	}
+	pthread_mutex_lock(&lock);
+	shared.channel = -1;
 	close_fd(&client.channel);
+	pthread_mutex_unlock(&lock);
 }
 
 /* Egress is gone. What it had been asked is lost; what it had not, waits for the next. */
@@ -200,16 +253,29 @@ static void on_refused(const struct egress_refused *message, size_t length)
 		message->code, ended ? text : "");
 }
 
+union message {
+	struct egress_header header;
+	struct egress_connected connected;
+	struct egress_resolved resolved;
+	struct egress_refused refused;
+	char bytes[EGRESS_MESSAGE_MAX];
+};
+
+static void take(const union message *message, size_t length, int fd)
+{
+	if (message->header.type == EGRESS_CONNECTED)
+		on_connected(&message->connected, fd);
+	else if (message->header.type == EGRESS_RESOLVED &&
+		 message->resolved.count <= EGRESS_ADDRESSES_MAX)
+		on_resolved(&message->resolved);
+	else if (message->header.type == EGRESS_REFUSED)
+		on_refused(&message->refused, length);
+}
+
 /* One message. False when there is none, or the channel is over. */
 static bool receive(void)
 {
-	static union {
-		struct egress_header header;
-		struct egress_connected connected;
-		struct egress_resolved resolved;
-		struct egress_refused refused;
-		char bytes[EGRESS_MESSAGE_MAX];
-	} message;
+	union message message;
 	struct error error = {0};
 	int fd = -1;
 	size_t fd_count = 1;
@@ -224,13 +290,11 @@ static bool receive(void)
 		on_channel_end();
 		return false;
 	}
-	if (message.header.type == EGRESS_CONNECTED)
-		on_connected(&message.connected, fd);
-	else if (message.header.type == EGRESS_RESOLVED &&
-		 message.resolved.count <= EGRESS_ADDRESSES_MAX)
-		on_resolved(&message.resolved);
-	else if (message.header.type == EGRESS_REFUSED)
-		on_refused(&message.refused, (size_t)length);
+	const uint32_t number = message.header.id >> NUMBER_SHIFT;
+	if (number != own_number())
+		hand_over(number, &message, (size_t)length, fd_count == 1 ? fd : -1);
+	else
+		take(&message, (size_t)length, fd);
 	return client.channel >= 0;
 }
 
@@ -319,7 +383,7 @@ static const char *text_of(const struct egress_request *request)
 		return "too many connections are being made at once";
 	if (request->refusal == EGRESS_BAD_HOST)
 		return "the host is longer than any name or address";
-	return client.dropped ? "the permission net.connect was dropped"
+	return shared.dropped ? "the permission net.connect was dropped"
 			      : "the policy grants no net.connect";
 }
 
@@ -369,14 +433,15 @@ static void on_new_channel(const void *message, size_t length, int *fds, size_t 
 
 void egress_client_open(int channel)
 {
-	client.channel = channel;
-	client.granted = channel >= 0;
+	client.channel = shared.channel = channel;
+	client.generation = shared.generation = 1;
+	shared.granted = channel >= 0;
 	channel_on(MESSAGE_EGRESS, on_new_channel);
 }
 
 bool egress_permitted(void)
 {
-	return client.granted && !client.dropped;
+	return shared.granted && !shared.dropped;
 }
 
 static void make_handles(void)
@@ -384,6 +449,8 @@ static void make_handles(void)
 	if (client.made)
 		return;
 	client.made = true;
+	if (runtime.thread)
+		join();
 	uv_timer_init(&runtime.loop, &client.timer);
 	uv_unref((uv_handle_t *)&client.timer);
 }
@@ -397,9 +464,13 @@ static struct egress_request *request_new(size_t length, egress_callback callbac
 	request->callback = callback;
 	request->data = data;
 	request->keeps_alive = true;
-	while (++client.last_id == 0 || (client.count > 0 && find(client.last_id)))
-		;
-	request->message.header.id = client.last_id;
+	make_handles(); /* the number is this thread's */
+	uint32_t id;
+	do {
+		client.last_id = (client.last_id + 1) & NUMBER_MASK;
+		id = own_number() << NUMBER_SHIFT | client.last_id;
+	} while (client.last_id == 0 || (client.count > 0 && find(id)));
+	request->message.header.id = id;
 	return request;
 }
 
@@ -504,15 +575,15 @@ struct egress_request *egress_cancel(struct egress_request *request)
 int egress_drop(const char *rule)
 {
 	if (rule[0] == '\0')
-		client.dropped = true;
-	if (!client.granted)
+		shared.dropped = true;
+	if (!shared.granted)
 		return 0;
-	if (client.drop_count == DROPS_MAX || strlen(rule) >= 500)
+	if (shared.drop_count == DROPS_MAX || strlen(rule) >= 500)
 		return -E2BIG;
 	char *kept = strdup(rule);
 	if (!kept)
 		return -ENOMEM;
-	client.drops[client.drop_count++] = kept;
+	shared.drops[shared.drop_count++] = kept;
 	/* A channel that takes it no more is closed: the next one hears it first. */
 	if (client.channel >= 0 && !send_drop(rule)) {
 		make_handles();
@@ -521,21 +592,9 @@ int egress_drop(const char *rule)
 	return 0;
 }
 
-void egress_client_new_channel(int fd)
+/* What waited for a channel goes on. */
+static void go_on(void)
 {
-	if (!client.granted) {
-		close(fd);
-		return;
-	}
-	make_handles();
-	if (client.channel >= 0)
-		on_channel_end(); /* The end of the old one was not read yet. */
-	client.channel = fd;
-	for (size_t i = 0; i < client.drop_count; i++)
-		if (!send_drop(client.drops[i])) {
-			close_channel();
-			return;
-		}
 	for (struct egress_request *request = client.first; request; request = request->next)
 		if (request->state == REQUEST_WAITING) {
 			uint32_t timeout_ms = request->message.timeout_ms;
@@ -545,6 +604,164 @@ void egress_client_new_channel(int fd)
 	if (client.first)
 		watch();
 	look_at_clock();
+}
+
+void egress_client_new_channel(int fd)
+{
+	if (!shared.granted) {
+		close(fd);
+		return;
+	}
+	make_handles();
+	if (client.channel >= 0)
+		on_channel_end(); /* The end of the old one was not read yet. */
+	client.channel = fd;
+	for (size_t i = 0; i < shared.drop_count; i++)
+		if (!send_drop(shared.drops[i])) {
+			close_channel();
+			return;
+		}
+	pthread_mutex_lock(&lock);
+	shared.channel = fd;
+	client.generation = ++shared.generation;
+	for (struct inbox *inbox = shared.inboxes; inbox; inbox = inbox->next)
+		if (inbox != client.inbox)
+			mailbox_post(inbox->mailbox, &inbox->letter);
+	pthread_mutex_unlock(&lock);
+	go_on();
+}
+
+/* ---- threads ---- */
+
+static void free_answers(struct answer *answer)
+{
+	while (answer) {
+		struct answer *next = answer->next;
+		if (answer->fd >= 0)
+			close(answer->fd);
+		free(answer);
+		answer = next;
+	}
+}
+
+/* An answer to another thread's request; lost when that is gone. */
+static void hand_over(uint32_t number, const void *message, size_t length, int fd)
+{
+	struct answer *answer = malloc(sizeof *answer + length);
+	if (!answer) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	*answer = (struct answer){.fd = fd, .length = length};
+	memcpy(answer->bytes, message, length);
+	pthread_mutex_lock(&lock);
+	struct inbox *inbox = shared.inboxes;
+	while (inbox && inbox->number != number)
+		inbox = inbox->next;
+	if (inbox) {
+		*inbox->end = answer;
+		inbox->end = &answer->next;
+		mailbox_post(inbox->mailbox, &inbox->letter);
+		answer = NULL;
+	}
+	pthread_mutex_unlock(&lock);
+	free_answers(answer);
+}
+
+/* A descriptor of this thread's own of the process's channel. */
+static void take_channel(void)
+{
+	pthread_mutex_lock(&lock);
+	client.generation = shared.generation;
+	if (shared.channel >= 0)
+		client.channel = fcntl(shared.channel, F_DUPFD_CLOEXEC, 0);
+	pthread_mutex_unlock(&lock);
+}
+
+static void on_letter(struct letter *letter)
+{
+	struct inbox *inbox = (struct inbox *)letter; /* its first member */
+	pthread_mutex_lock(&lock);
+	struct answer *answers = inbox->first;
+	inbox->first = NULL;
+	inbox->end = &inbox->first;
+	const bool renewed = client.generation != shared.generation;
+	pthread_mutex_unlock(&lock);
+	while (answers) {
+		struct answer *next = answers->next;
+		take((const union message *)answers->bytes, answers->length, answers->fd);
+		free(answers);
+		answers = next;
+	}
+	if (!renewed || !runtime.thread)
+		return;
+	if (client.channel >= 0)
+		on_channel_end();
+	take_channel();
+	go_on();
+}
+
+/* There are at most THREADS_MAX. */
+static uint32_t unused_number(void)
+{
+	uint32_t number = 1;
+	for (const struct inbox *other = shared.inboxes; other;)
+		if (other->number == number) {
+			number++;
+			other = shared.inboxes;
+		} else {
+			other = other->next;
+		}
+	return number;
+}
+
+void egress_client_share(void)
+{
+	if (client.inbox)
+		return;
+	struct inbox *inbox = calloc(1, sizeof *inbox);
+	struct mailbox *mailbox = mailbox_own();
+	if (!inbox || !mailbox) {
+		free(inbox);
+		return;
+	}
+	inbox->letter.deliver = on_letter;
+	inbox->mailbox = mailbox_ref(mailbox);
+	inbox->end = &inbox->first;
+	pthread_mutex_lock(&lock);
+	inbox->number = runtime.thread ? unused_number() : 0;
+	inbox->next = shared.inboxes;
+	shared.inboxes = inbox;
+	pthread_mutex_unlock(&lock);
+	client.inbox = inbox;
+}
+
+static void join(void)
+{
+	egress_client_share();
+	take_channel();
+}
+
+void egress_client_end(void)
+{
+	static const char text[] = "the thread ends";
+	while (client.first)
+		refuse(client.first, EGRESS_FAILED, ECANCELED, text);
+	close_channel();
+	struct inbox *inbox = take_pointer(client.inbox);
+	if (!inbox)
+		return;
+	pthread_mutex_lock(&lock);
+	struct inbox **place = &shared.inboxes;
+	while (*place != inbox)
+		place = &(*place)->next;
+	*place = inbox->next;
+	pthread_mutex_unlock(&lock);
+	mailbox_take_back(inbox->mailbox, &inbox->letter);
+	mailbox_unref(inbox->mailbox);
+	free_answers(inbox->first);
+	free(inbox);
 }
 
 /* ---- names ---- */

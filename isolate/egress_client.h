@@ -73,4 +73,8 @@ int egress_drop(const char *rule);
 const char *egress_result_code(const struct egress_result *result);
 
 /* MESSAGE_EGRESS from the supervisor: egress was started anew. FD becomes the client's. */
+/* In a thread that starts another: answers for it may be read by this one. */
+void egress_client_share(void);
+/* In a thread that ends: its requests fail. */
+void egress_client_end(void);
 void egress_client_new_channel(int fd);

@@ -113,6 +113,7 @@ struct fetch_transfer {
 int fetch_prepare(struct error *error);
 /* In the worker, with the first transfer. */
 bool fetch_multi_ready(void);
+void fetch_multi_end(void); /* in a thread that ends, without transfers */
 
 /* Begins it, or queues it. */
 void fetch_multi_add(struct fetch_transfer *transfer);

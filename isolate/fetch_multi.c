@@ -15,7 +15,7 @@
 #define RUNNING_LEAST 16
 #define KEEPER_MS 86400000
 
-static struct {
+static _Thread_local struct {
 	CURLM *multi;
 	uv_timer_t timer; /* curl's */
 	/* Keeps the program alive, or not: the handles of curl's sockets and clock never do. */
@@ -351,4 +351,15 @@ bool fetch_multi_ready(void)
 	curl_multi_setopt(all.multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 	curl_multi_setopt(all.multi, CURLMOPT_MAXCONNECTS, kept);
 	return true;
+}
+
+void fetch_multi_end(void)
+{
+	if (!all.multi)
+		return;
+	while (all.pooled > 0)
+		curl_easy_cleanup(all.pool[--all.pooled]);
+	/* Closes its connections, and with them the handles of their sockets. */
+	curl_multi_cleanup(all.multi);
+	all.multi = NULL;
 }

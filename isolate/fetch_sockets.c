@@ -14,8 +14,8 @@ struct entry {
 	char *place;
 };
 
-static struct entry *entries;
-static size_t count, capacity;
+static _Thread_local struct entry *entries;
+static _Thread_local size_t count, capacity;
 
 static char *place_of(const struct fetch_transfer *transfer)
 {

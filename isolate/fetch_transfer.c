@@ -83,7 +83,7 @@ static CURLcode on_tls_context(CURL *easy, void *context, void *data)
  * nobody is trusted. */
 static const struct curl_blob *one_authority(void)
 {
-	static struct curl_blob blob;
+	static _Thread_local struct curl_blob blob;
 	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(ca_store_get());
 	if (blob.data || sk_X509_OBJECT_num(objects) < 1)
 		return blob.data ? &blob : NULL;

@@ -137,6 +137,8 @@ static void serve(int fd, unsigned flags)
 	const int listener = listener_of(&address, length);
 	if (listener >= 0 && !(flags & HANDOVER_TLS) && net_connection_given((size_t)listener, fd))
 		return;
+	if (listener < 0 && net_shared_given(fd, flags & HANDOVER_TLS))
+		return;
 	int result = http_server_serve(fd, address.ss_family != AF_UNIX, listener, flags);
 	if (result == -EPROTONOSUPPORT)
 		log_warn("worker: a connection was handed over for TLS, which no certificate is "

@@ -4,6 +4,7 @@
 #include "isolate/http_exchange.h"
 #include "isolate/http_sites.h"
 #include "isolate/http_tls.h"
+#include "isolate/http_upgrade.h"
 #include "isolate/server_tls.h"
 
 #include <errno.h>
@@ -622,7 +623,13 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 
 void http_connection_mark(struct http_connection *connection)
 {
-	if (connection->dirty || connection == http_server.current)
+	if (connection != http_server.current)
+		http_connection_wake(connection);
+}
+
+void http_connection_wake(struct http_connection *connection)
+{
+	if (connection->dirty)
 		return;
 	connection->dirty = true;
 	connection->next_dirty = http_server.dirty;
@@ -634,6 +641,10 @@ static void run_dirty(struct http_connection *connection)
 	if (connection->stream_of) {
 		http2_stream_run(connection);
 		http_connection_tick();
+		return;
+	}
+	if (connection->upgrading) {
+		http_upgrade(connection);
 		return;
 	}
 	settle(connection);

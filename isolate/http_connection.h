@@ -84,7 +84,7 @@ struct http_connection {
 	uint64_t started_ms;    /* dispatched */
 	uint64_t read_ms, write_ms, linger_ms;
 	uint64_t waiting_ms; /* since when output waits for the reader */
-	size_t write_left; /* at the last sweep */
+	size_t write_left;   /* at the last sweep */
 
 	uint32_t slot, generation;
 	uint32_t holds;  /* promises that this exchange gave to ctx.waitUntil */
@@ -112,6 +112,7 @@ struct http_connection {
 	bool drain_wanted;  /* it waits for the hook onDrain */
 	bool deferred;      /* stream: waits for more of the response */
 	bool end_sent;      /* stream: all of the response is on its way */
+	bool upgrading;     /* it will be the program's: isolate/http_upgrade.c */
 	bool stream_over;   /* stream: the session has forgotten it */
 };
 
@@ -132,8 +133,8 @@ struct http_server {
 	uint32_t request_ms; /* 0: no limit */
 	uint32_t idle_ms;
 	uint64_t out_bytes; /* what all answers together may hold; 0: no limit */
-	uint64_t holds; /* promises of ctx.waitUntil, and other work that a drain waits for */
-	bool entered;   /* JavaScript ran: a tick is due */
+	uint64_t holds;     /* promises of ctx.waitUntil, and other work that a drain waits for */
+	bool entered;       /* JavaScript ran: a tick is due */
 	bool draining;
 	bool full; /* no room; whoever comes waits in the kernel's queue, or in a channel */
 };
@@ -151,6 +152,8 @@ struct http_connection *http_connection_find(uint32_t slot, uint32_t generation)
 
 /* Something was queued or has ended: look before the loop waits. */
 void http_connection_mark(struct http_connection *connection);
+/* The same, also of one that is being read. */
+void http_connection_wake(struct http_connection *connection);
 /* Reads on, after the program took some of the body. */
 void http_connection_resume(struct http_connection *connection);
 /* Nothing waits for this connection: it may be closed at any time. */

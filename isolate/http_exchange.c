@@ -6,6 +6,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "isolate/http2.h"
+#include "isolate/http_upgrade.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ void http_exchange_bind(void)
 	on_body = runtime_hook("onBody");
 	on_drain = runtime_hook("onDrain");
 	on_abort = runtime_hook("onAbort");
+	http_upgrade_bind();
 }
 
 static struct http_connection *find(const struct engine_call *call)
@@ -65,6 +67,11 @@ static void done(struct http_connection *connection)
 	connection->drain_wanted = false;
 	runtime.stats->requests++;
 	http_connection_mark(connection);
+}
+
+void http_exchange_upgraded(struct http_connection *connection)
+{
+	done(connection);
 }
 
 /* ---- heads of responses ---- */
@@ -666,4 +673,5 @@ const struct engine_native http_exchange_natives[HTTP_EXCHANGE_NATIVES] = {
 	{"httpErrorId", native_error_id, 0},
 	{"httpDescribe", native_describe, 1},
 	{"httpMethods", native_methods, 0},
+	{"httpUpgrade", http_upgrade_native, 2},
 };

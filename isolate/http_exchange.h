@@ -17,5 +17,8 @@ void http_exchange_drained(struct http_connection *connection);
 /* Ends the exchange for the program, which is told if it works on it. */
 void http_exchange_abort(struct http_connection *connection, enum http_abort reason);
 
-#define HTTP_EXCHANGE_NATIVES 12
+/* Its connection is the program's. */
+void http_exchange_upgraded(struct http_connection *connection);
+
+#define HTTP_EXCHANGE_NATIVES 13
 extern const struct engine_native http_exchange_natives[HTTP_EXCHANGE_NATIVES];

@@ -308,4 +308,5 @@ const struct native_module http_natives = {
 	.natives = http_exchange_natives,
 	.native_count = HTTP_EXCHANGE_NATIVES,
 	.bind = http_exchange_bind,
+	.first_thread_only = true,
 };

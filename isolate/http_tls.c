@@ -34,6 +34,16 @@ void http_tls_drop(struct http_connection *connection)
 	connection->tls = NULL;
 }
 
+bool http_tls_take(struct http_connection *connection, struct tls_pipe *ret_pipe)
+{
+	if (!connection->tls)
+		return false;
+	tls_pipe_move(&connection->tls->pipe, ret_pipe);
+	free(connection->tls);
+	connection->tls = NULL;
+	return true;
+}
+
 bool http_tls_in_handshake(const struct http_connection *connection)
 {
 	return connection->tls && !connection->tls->established;

@@ -3,10 +3,13 @@
 #pragma once
 
 #include "isolate/http_connection.h"
+#include "isolate/tls_pipe.h"
 
 /* Before the first byte is read. False when there is no certificate, or no memory. */
 bool http_tls_begin(struct http_connection *connection);
 void http_tls_drop(struct http_connection *connection);
+/* Takes its session out, which goes on in *RET_PIPE. False when it has none. */
+bool http_tls_take(struct http_connection *connection, struct tls_pipe *ret_pipe);
 
 /* The handshake is not complete. Nothing of a request is known. */
 bool http_tls_in_handshake(const struct http_connection *connection);

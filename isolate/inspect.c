@@ -37,6 +37,7 @@ static bool hung_up; /* the debugger's end is closed, or speaks nonsense */
 
 static int fd = -1;
 static uv_async_t wake;
+static struct engine *engine; /* for the reading thread, whose `runtime` is another */
 static pthread_t reader;
 static struct engine_inspector *inspector;
 static engine_ref *inspected; /* the library's: a debugger came, or went */
@@ -101,7 +102,7 @@ static void *read_messages(void *arg)
 		pthread_cond_broadcast(&changed);
 		pthread_mutex_unlock(&lock);
 		uv_async_send(&wake);
-		engine_interrupt(runtime.engine, on_interrupt, NULL);
+		engine_interrupt(engine, on_interrupt, NULL);
 	}
 	return NULL;
 }
@@ -235,11 +236,13 @@ static char *inline_map(const char *url, const char *map)
 	cleanup_free char *path = NULL, *data = NULL;
 	size_t length;
 	struct error error = {0};
-	const char *slash = strrchr(url, '/');
-	if (strncmp(url, scheme, sizeof scheme - 1) != 0 || !slash || strchr(map, ':'))
+	/* What was required has a path for its URL. */
+	const char *file =
+		strncmp(url, scheme, sizeof scheme - 1) == 0 ? url + sizeof scheme - 1 : url;
+	const char *slash = strrchr(file, '/');
+	if (file[0] != '/' || !slash || strchr(map, ':'))
 		return NULL;
-	const int folder = (int)(slash - url - (ptrdiff_t)sizeof scheme + 2);
-	if (asprintf(&path, "%.*s%s", folder, url + sizeof scheme - 1, map) < 0) {
+	if (asprintf(&path, "%.*s%s", (int)(slash - file) + 1, file, map) < 0) {
 		path = NULL;
 		return NULL;
 	}
@@ -302,6 +305,7 @@ static bool open_inspector(void)
 	if (uv_async_init(&runtime.loop, &wake, on_wake) < 0)
 		return false;
 	uv_unref((uv_handle_t *)&wake);
+	engine = runtime.engine;
 	inspector = engine_inspector_open(
 		runtime.engine, &client, runtime.start ? runtime.start->tenant : "tenantd");
 	return inspector != NULL;
@@ -333,6 +337,35 @@ void inspect_watch(void)
 	channel_on(MESSAGE_INSPECT, on_inspect);
 }
 
+/* In FILE of the release, as URL or as path, a breakpoint at its first statement. NULL without
+ * memory. */
+static char *make_breakpoint(const char *root, const char *file)
+{
+	cleanup_free char *pattern = NULL;
+	char *result = NULL;
+	size_t used = 0, size = 2 * (strlen(root) + strlen(file)) + 32;
+	if (!(pattern = malloc(size)))
+		return NULL;
+	used += (size_t)snprintf(pattern, size, "^(file://)?");
+	for (const char *part = root; part; part = part == root ? file : NULL) {
+		if (part == file)
+			pattern[used++] = '/';
+		for (const char *at = part; *at; at++) {
+			if (strchr("\\^$.|?*+()[]{}", *at))
+				pattern[used++] = '\\';
+			pattern[used++] = *at;
+		}
+	}
+	memcpy(pattern + used, "$", 2);
+	json_t *message = json_pack("{s:i, s:s, s:{s:s, s:i}}", "id", ENGINE_INSPECTOR_OWN_CALL,
+		"method", "Debugger.setBreakpointByUrl", "params", "urlRegex", pattern,
+		"lineNumber", 0);
+	if (message)
+		result = json_dumps(message, JSON_COMPACT);
+	json_decref(message);
+	return result;
+}
+
 static bool is_inspect(const void *message, const void *arg)
 {
 	(void)arg;
@@ -353,9 +386,12 @@ void inspect_wait(bool wait_for_debugger)
 	on_inspect(&header, sizeof header, &got, 1);
 	if (!wait_for_debugger || fd < 0)
 		return;
+	cleanup_free char *breakpoint = make_breakpoint(runtime.start->root, runtime.start->entry);
+	if (!breakpoint)
+		return;
 	engine_scope_open(runtime.engine, &scope);
 	in_call = true;
-	engine_inspector_wait_for_debugger(inspector);
+	engine_inspector_wait_for_debugger(inspector, breakpoint);
 	in_call = false;
 	engine_scope_close(runtime.engine, &scope);
 }

@@ -2,22 +2,31 @@
 
 #include "common/cleanup.h"
 #include "common/file.h"
+#include "isolate/natives.h"
 #include "isolate/source_map.h"
 
-#include <ada_c.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define MODULE_BYTES_MAX (64u << 20)
 
-static engine_ref *builtin_module;
+static _Thread_local engine_ref *load_hook, *meta_hook, *entry_hook, *find_hook;
 
-/* The folder of the release as a URL, with a slash at its end. */
-static char root_url[3 * PATH_MAX];
+/* What the hook loadModule gives: isolate/js/node/modules.js. */
+enum { LOADED_URL, LOADED_PATH, LOADED_KIND, LOADED_A, LOADED_B, LOADED_OBJECT };
+enum {
+	KIND_FILE,    /* PATH is JavaScript */
+	KIND_EXPORTS, /* A is an object */
+	KIND_NAMES,   /* A names, B a function */
+	KIND_TEXT,    /* A is JavaScript */
+};
+
+/* ---- files of the release ---- */
 
 bool module_path(const char *url, char *path, size_t size)
 {
@@ -40,173 +49,99 @@ bool module_path(const char *url, char *path, size_t size)
 	return true;
 }
 
-static const char *from(const char *referrer)
+static bool has_dots(const char *path)
 {
-	static char text[PATH_MAX + 32];
-	text[0] = '\0';
-	if (*referrer)
-		snprintf(text, sizeof text, " imported from %s", referrer + strlen("file://"));
-	return text;
-}
-
-static bool is_path(const char *specifier)
-{
-	return specifier[0] == '/' || strncmp(specifier, "./", 2) == 0 ||
-	       strncmp(specifier, "../", 3) == 0 || strcmp(specifier, ".") == 0 ||
-	       strcmp(specifier, "..") == 0;
-}
-
-/* ---- modules that are built in ---- */
-
-/* The exports of the module NAME ("fs", "node:fs"), NULL when none is built in. */
-static engine_value *builtin_exports(const char *name)
-{
-	engine_value *argument = engine_string(runtime.engine, name);
-	engine_value *exports = NULL;
-	if (engine_call_function(runtime.engine, engine_ref_get(runtime.engine, builtin_module),
-		    engine_undefined(runtime.engine), &argument, 1, &exports) < 0) {
-		engine_exception_take(runtime.engine);
-		return NULL;
+	for (const char *part = path; part; part = strchr(part, '/')) {
+		part += *part == '/';
+		size_t length = strcspn(part, "/");
+		if (length == 2 && part[0] == '.' && part[1] == '.')
+			return true;
 	}
-	return engine_typeof(exports) == ENGINE_OBJECT || engine_typeof(exports) == ENGINE_FUNCTION
-		       ? exports
+	return false;
+}
+
+bool module_path_inside(const char *path)
+{
+	const char *root = runtime.start ? runtime.start->root : NULL;
+	const size_t length = root ? strlen(root) : 0;
+	return root && strncmp(path, root, length) == 0 &&
+	       (path[length] == '/' || path[length] == '\0') && !has_dots(path);
+}
+
+static int read_file(const char *path, char **ret_data, size_t *ret_length, struct error *error)
+{
+	if (!module_path_inside(path))
+		return error_set(error, ENOENT, "%s is not in the release", path);
+	return file_read(AT_FDCWD, path, MODULE_BYTES_MAX, ret_data, ret_length, error);
+}
+
+/* ---- for the engine ---- */
+
+static char *text_at(engine_value *array, uint32_t index)
+{
+	engine_value *value = engine_get_index(runtime.engine, array, index);
+	return value && engine_typeof(value) == ENGINE_STRING
+		       ? engine_to_utf8(runtime.engine, value, NULL)
 		       : NULL;
 }
 
-/* Whether SPECIFIER is one: then SOURCE has its exports, and its URL, which is the same
- * with and without the prefix. */
-static bool load_builtin(const char *specifier, struct engine_module_source *source)
+static int take_file(engine_value *loaded, struct engine_module_source *source, struct error *error)
 {
-	const bool whole =
-		strncmp(specifier, "node:", 5) == 0 || strncmp(specifier, "tenantd:", 8) == 0;
-	if (is_path(specifier) || strlen(specifier) > NAME_MAX)
-		return false;
-	source->exports = builtin_exports(specifier);
-	if (!source->exports)
-		return false;
-	if (asprintf(&source->url, "%s%s", whole ? "" : "node:", specifier) < 0)
-		source->url = NULL;
-	return source->url != NULL;
+	cleanup_free char *path = text_at(loaded, LOADED_PATH);
+	if (!path || engine_module_state(runtime.engine, source->url) != ENGINE_MODULE_NONE)
+		return 0;
+	int result = read_file(path, &source->source, &source->length, error);
+	if (result == 0)
+		source_map_note(source->url, source->source, source->length);
+	return result;
 }
 
-/* ---- files ---- */
-
-static int refuse_bare(
-	const char *specifier, const char *referrer, const char **ret_code, struct error *error)
+/* What the hook found. */
+static int take(engine_value *loaded, struct engine_module_source *source, struct error *error)
 {
-	if (strncmp(specifier, "node:", 5) == 0 || strncmp(specifier, "tenantd:", 8) == 0) {
-		*ret_code = "ERR_UNKNOWN_BUILTIN_MODULE";
-		return error_set(
-			error, ENOENT, "No such built-in module: %s%s", specifier, from(referrer));
+	struct engine *engine = runtime.engine;
+	engine_value *a = engine_get_index(engine, loaded, LOADED_A);
+	engine_value *b = engine_get_index(engine, loaded, LOADED_B);
+	engine_value *object = engine_get_index(engine, loaded, LOADED_OBJECT);
+	source->url = text_at(loaded, LOADED_URL);
+	if (!source->url || !a || !b)
+		return error_set(error, EINVAL, "a module has no URL");
+	if (object && engine_typeof(object) == ENGINE_OBJECT)
+		source->object = object;
+	switch (engine_to_int32(engine, engine_get_index(engine, loaded, LOADED_KIND))) {
+	case KIND_EXPORTS:
+		source->exports = a;
+		return 0;
+	case KIND_NAMES:
+		source->names = a;
+		source->evaluate = b;
+		return 0;
+	case KIND_TEXT:
+		source->source = engine_to_utf8(engine, a, &source->length);
+		return source->source ? 0 : error_errno(error, ENOMEM, "cannot make a module");
+	default:
+		return take_file(loaded, source, error);
 	}
-	if (ada_can_parse(specifier, strlen(specifier))) {
-		*ret_code = "ERR_UNSUPPORTED_ESM_URL_SCHEME";
-		return error_set(error, EINVAL,
-			"Only file: URLs of the release can be imported, not '%s'%s", specifier,
-			from(referrer));
-	}
-	*ret_code = "ERR_MODULE_NOT_FOUND";
-	return error_set(error, ENOENT,
-		"Cannot find package '%s'%s (bundle npm packages into the release, for example "
-		"with esbuild --bundle --format=esm)",
-		specifier, from(referrer));
-}
-
-int module_resolve(const char *specifier, const char *referrer, char **ret_url,
-	const char **ret_code, struct error *error)
-{
-	*ret_code = "ERR_MODULE_NOT_FOUND";
-	if (!is_path(specifier) && strncmp(specifier, "file:", 5) != 0)
-		return refuse_bare(specifier, referrer, ret_code, error);
-	const char *base = *referrer ? referrer : root_url;
-	ada_url url = ada_parse_with_base(specifier, strlen(specifier), base, strlen(base));
-	ada_string href = {0};
-	if (ada_is_valid(url))
-		href = ada_get_href(url);
-	cleanup_free char *copy = href.data ? strndup(href.data, href.length) : NULL;
-	ada_free(url);
-	if (!copy) {
-		*ret_code = "ERR_INVALID_MODULE_SPECIFIER";
-		return error_set(error, EINVAL, "Invalid module specifier '%s'%s", specifier,
-			from(referrer));
-	}
-	if (strncmp(copy, root_url, strlen(root_url)) != 0)
-		return error_set(error, ENOENT,
-			"Cannot find module '%s'%s: it lies outside of the release (%s)", specifier,
-			from(referrer), runtime.start->root);
-	*ret_url = take_pointer(copy);
-	return 0;
-}
-
-static bool ends_with(const char *string, const char *end)
-{
-	size_t length = strlen(string), end_length = strlen(end);
-	return length >= end_length && strcmp(string + length - end_length, end) == 0;
-}
-
-/* The import attribute must say what the file is, as the standard demands of JSON. */
-static int check_type(const char *path, const char *type, struct engine_module_source *source,
-	struct error *error)
-{
-	source->json = strcmp(type, "json") == 0;
-	if (*type && !source->json) {
-		source->code = "ERR_IMPORT_ATTRIBUTE_UNSUPPORTED";
-		return error_set(error, EINVAL,
-			"Import attribute \"type\" with value \"%s\" is not supported", type);
-	}
-	if (ends_with(path, ".json") && !source->json) {
-		source->code = "ERR_IMPORT_ATTRIBUTE_MISSING";
-		return error_set(error, EINVAL,
-			"Module \"%s\" needs an import attribute of \"type: json\"", path);
-	}
-	if (source->json && !ends_with(path, ".json")) {
-		source->code = "ERR_IMPORT_ATTRIBUTE_TYPE_INCOMPATIBLE";
-		return error_set(error, EINVAL, "Module \"%s\" is not of type \"json\"", path);
-	}
-	return 0;
-}
-
-static int read_module(const char *path, const char *specifier, const char *referrer,
-	struct engine_module_source *source, struct error *error)
-{
-	struct stat status;
-	source->code = "ERR_MODULE_NOT_FOUND";
-	if (stat(path, &status) < 0)
-		return error_set(error, errno, "Cannot find module '%s'%s", path, from(referrer));
-	if (S_ISDIR(status.st_mode)) {
-		source->code = "ERR_UNSUPPORTED_DIR_IMPORT";
-		return error_set(error, EISDIR,
-			"Directory import '%s' is not supported resolving '%s'%s", path, specifier,
-			from(referrer));
-	}
-	return file_read(AT_FDCWD, path, MODULE_BYTES_MAX, &source->source, &source->length, error);
 }
 
 static int load(void *arg, const char *specifier, const char *referrer, const char *type,
 	struct engine_module_source *ret_source, struct error *error)
 {
 	(void)arg;
-	char path[PATH_MAX];
+	struct engine *engine = runtime.engine;
 	struct engine_module_source source = {0};
-	cleanup_free char *url = NULL;
-	if (load_builtin(specifier, &source)) {
-		*ret_source = source;
-		return 0;
-	}
-	int result = module_resolve(specifier, referrer, &url, &source.code, error);
-	if (result == 0 && !module_path(url, path, sizeof path)) {
-		source.code = "ERR_INVALID_MODULE_SPECIFIER";
-		result = error_set(error, EINVAL, "Invalid module specifier '%s'%s", specifier,
-			from(referrer));
-	}
+	engine_value *loaded = NULL;
+	engine_value *arguments[] = {
+		engine_string(engine, specifier),
+		engine_string(engine, referrer),
+		engine_string(engine, type),
+	};
+	int result = engine_call_function(engine, engine_ref_get(engine, load_hook),
+		engine_undefined(engine), arguments, ARRAY_LENGTH(arguments), &loaded);
 	if (result == 0)
-		result = check_type(path, type, &source, error);
-	if (result == 0)
-		result = read_module(path, specifier, referrer, &source, error);
-	if (result == 0 && !source.json)
-		source_map_note(url, source.source, source.length);
-	if (result == 0)
-		source.url = take_pointer(url);
+		result = take(loaded, &source, error);
+	if (strcmp(type, "text") == 0 || strcmp(type, "bytes") == 0)
+		source.variant = *type == 't' ? "text" : "bytes";
 	*ret_source = source;
 	return result;
 }
@@ -214,48 +149,187 @@ static int load(void *arg, const char *specifier, const char *referrer, const ch
 static void set_meta(struct engine *engine, void *arg, const char *url, engine_value *meta)
 {
 	(void)arg;
-	char path[PATH_MAX];
-	engine_set(engine, meta, "url", engine_string(engine, url));
-	if (!module_path(url, path, sizeof path))
-		return;
-	engine_set(engine, meta, "filename", engine_string(engine, path));
-	char *slash = strrchr(path, '/');
-	if (slash)
-		*slash = '\0';
-	engine_set(engine, meta, "dirname", engine_string(engine, path));
+	engine_value *arguments[] = {meta, engine_string(engine, url)};
+	/* A pending exception is dropped: V8 takes none from here. */
+	(void)engine_call_function(engine, engine_ref_get(engine, meta_hook),
+		engine_undefined(engine), arguments, ARRAY_LENGTH(arguments), NULL);
+}
+
+int modules_run_entry(const char *entry, engine_value **ret_promise, engine_value **ret_program)
+{
+	struct engine *engine = runtime.engine;
+	engine_value *program = NULL, *argument = engine_string(engine, entry);
+	*ret_promise = NULL;
+	int result = engine_call_function(engine, engine_ref_get(engine, entry_hook),
+		engine_undefined(engine), &argument, 1, &program);
+	if (result < 0)
+		return result;
+	*ret_program = program;
+	if (engine_typeof(program) == ENGINE_OBJECT)
+		return 0;
+	cleanup_free char *url = engine_to_utf8(engine, program, NULL);
+	return url ? engine_module_import(engine, url, ret_promise, ret_program) : -ECANCELED;
+}
+
+char *modules_find_entry(const char *entry)
+{
+	struct engine *engine = runtime.engine;
+	engine_value *url = NULL, *argument = engine_string(engine, entry);
+	if (engine_call_function(engine, engine_ref_get(engine, find_hook),
+		    engine_undefined(engine), &argument, 1, &url) < 0)
+		return NULL;
+	return engine_typeof(url) == ENGINE_STRING ? engine_to_utf8(engine, url, NULL) : NULL;
 }
 
 void modules_bind(void)
 {
-	builtin_module = runtime_hook("builtinModule");
-}
-
-/* Where the release is: at /app, or, where nothing can be mounted, where it lies. */
-static void set_root(const char *root)
-{
-	static const char base[] = "file:///";
-	char path[PATH_MAX + 2];
-	snprintf(path, sizeof path, "%s/", root);
-	/* The parser escapes what a URL cannot hold, but for these. */
-	size_t out = strlen("file://");
-	memcpy(root_url, base, sizeof base);
-	for (const char *in = path; *in && out + 4 < sizeof root_url; in++)
-		if (strchr("%?#\\", *in))
-			out += (size_t)snprintf(
-				root_url + out, sizeof root_url - out, "%%%02X", (unsigned)*in);
-		else
-			root_url[out++] = *in;
-	root_url[out] = '\0';
-	ada_url url = ada_parse(root_url, out);
-	if (ada_is_valid(url)) {
-		ada_string href = ada_get_href(url);
-		snprintf(root_url, sizeof root_url, "%.*s", (int)href.length, href.data);
-	}
-	ada_free(url);
+	find_hook = runtime_hook("findEntry");
+	load_hook = runtime_hook("loadModule");
+	meta_hook = runtime_hook("initializeMeta");
+	entry_hook = runtime_hook("runEntry");
 }
 
 void modules_init(void)
 {
-	set_root(runtime.start->root);
 	engine_modules_init(runtime.engine, load, set_meta, NULL);
 }
+
+/* ---- for the library ---- */
+
+static char *text_argument(struct engine *engine, struct engine_call *call, int index)
+{
+	engine_value *value = engine_call_argument(engine, call, index);
+	size_t length = 0;
+	if (engine_typeof(value) != ENGINE_STRING)
+		return NULL;
+	char *text = engine_to_utf8(engine, value, &length);
+	if (text && strlen(text) == length)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* moduleStat(path): 0 for a file of the release, 1 for a folder, -2 for neither. What is
+ * above the release are folders, which everybody knows. */
+static engine_value *native_stat(struct engine *engine, struct engine_call *call)
+{
+	cleanup_free char *path = text_argument(engine, call, 0);
+	struct stat status;
+	if (!path)
+		return engine_int32(engine, -ENOENT);
+	if (!runtime.start) /* warmModules, in the zygote: there is no release yet */
+		return engine_int32(engine, 0);
+	if (!module_path_inside(path)) {
+		const size_t length = strlen(path);
+		const bool above = strcmp(path, "/") == 0 ||
+				   (strncmp(runtime.start->root, path, length) == 0 &&
+					   runtime.start->root[length] == '/');
+		return engine_int32(engine, above ? 1 : -ENOENT);
+	}
+	if (stat(path, &status) < 0)
+		return engine_int32(engine, -errno);
+	return engine_int32(engine, S_ISDIR(status.st_mode) ? 1 : 0);
+}
+
+/* moduleText(path, url): the text of a file of the release; undefined when there is none.
+ * With a URL it is a program, that may name a source map. */
+static engine_value *native_text(struct engine *engine, struct engine_call *call)
+{
+	cleanup_free char *path = text_argument(engine, call, 0);
+	cleanup_free char *url = text_argument(engine, call, 1);
+	char *data = NULL;
+	size_t length = 0;
+	if (!path || read_file(path, &data, &length, NULL) < 0)
+		return NULL;
+	if (url)
+		source_map_note(url, data, length);
+	return engine_string_source(engine, data, length);
+}
+
+/* moduleBytes(path): the same as a Uint8Array. */
+static engine_value *native_bytes(struct engine *engine, struct engine_call *call)
+{
+	cleanup_free char *path = text_argument(engine, call, 0);
+	char *data = NULL;
+	size_t length = 0;
+	if (!path || read_file(path, &data, &length, NULL) < 0)
+		return NULL;
+	return engine_bytes_take(engine, data, length);
+}
+
+static bool are_strings(struct engine *engine, struct engine_call *call, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (engine_typeof(engine_call_argument(engine, call, i)) != ENGINE_STRING)
+			return false;
+	return true;
+}
+
+/* moduleCompile(source, filename, url, detect): engine_commonjs_compile; undefined: a module. */
+static engine_value *native_compile(struct engine *engine, struct engine_call *call)
+{
+	engine_value *function = NULL;
+	if (!are_strings(engine, call, 3))
+		return engine_throw(engine, "TypeError", NULL, "a source is a string");
+	(void)engine_commonjs_compile(engine, engine_call_argument(engine, call, 0),
+		engine_call_argument(engine, call, 1), engine_call_argument(engine, call, 2),
+		engine_argument_bool(call, 3), &function);
+	return function;
+}
+
+/* moduleDetect(source, filename, url): whether it is a module. */
+static engine_value *native_detect(struct engine *engine, struct engine_call *call)
+{
+	if (!are_strings(engine, call, 3))
+		return engine_throw(engine, "TypeError", NULL, "a source is a string");
+	return engine_bool(
+		engine, engine_commonjs_is_module(engine, engine_call_argument(engine, call, 0),
+				engine_call_argument(engine, call, 1),
+				engine_call_argument(engine, call, 2)));
+}
+
+/* moduleSourceMap(url, lastLine) */
+static engine_value *native_source_map(struct engine *engine, struct engine_call *call)
+{
+	cleanup_free char *url = text_argument(engine, call, 0);
+	cleanup_free char *line = text_argument(engine, call, 1);
+	if (url && line)
+		source_map_note(url, line, strlen(line));
+	return NULL;
+}
+
+static engine_value *native_require(struct engine *engine, struct engine_call *call)
+{
+	cleanup_free char *url = text_argument(engine, call, 0);
+	return url ? engine_module_require(engine, url) : NULL;
+}
+
+static engine_value *native_facade(struct engine *engine, struct engine_call *call)
+{
+	cleanup_free char *url = text_argument(engine, call, 0);
+	return url ? engine_module_facade(engine, url) : NULL;
+}
+
+static engine_value *native_state(struct engine *engine, struct engine_call *call)
+{
+	cleanup_free char *url = text_argument(engine, call, 0);
+	return engine_int32(engine, url ? (int32_t)engine_module_state(engine, url) : 0);
+}
+
+static const struct engine_native natives[] = {
+	{"moduleStat", native_stat, 1},
+	{"moduleText", native_text, 2},
+	{"moduleBytes", native_bytes, 1},
+	{"moduleCompile", native_compile, 4},
+	{"moduleDetect", native_detect, 3},
+	{"moduleSourceMap", native_source_map, 2},
+	{"moduleRequire", native_require, 1},
+	{"moduleFacade", native_facade, 1},
+	{"moduleState", native_state, 1},
+};
+
+const struct native_module module_natives = {
+	.natives = natives,
+	.native_count = ARRAY_LENGTH(natives),
+	.bind = modules_bind,
+};

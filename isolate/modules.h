@@ -1,22 +1,30 @@
-/* Where ES modules come from: files of the release, below /app (in tier container where it
- * lies on the disk: START says), and the modules that are built in (isolate/js/node/index.js). */
+/* Where modules come from: files of the release, below /app (in tier container where it lies
+ * on the disk: START says), and the modules that are built in. What a specifier means, and
+ * what a file is, says the JavaScript library (isolate/js/node/modules.js), for import and
+ * require alike; here files are read and given to the engine. */
 #pragma once
 
 #include "isolate/runtime.h"
-
-/* Looks up the hook of built-in modules: once, in the zygote. */
-void modules_bind(void);
-
-/* Connects the engine's modules with the release. */
-void modules_init(void);
 
 /* The path of a file: URL, percent escapes decoded; false when it is none, or holds an
  * escaped slash or NUL, which would name another file than it seems to. */
 bool module_path(const char *url, char *path, size_t size);
 
-/* Resolves SPECIFIER as written in REFERRER (a file: URL, "" for the entry) to the URL
- * of a file: relative (./ ../), absolute (/app/…) or a file: URL; percent escapes are
- * decoded, `..` is resolved. No file is looked at. Returns 0 with *ret_url malloc'ed, or
- * a negative errno with the message for the import and *ret_code, Node's error code. */
-int module_resolve(const char *specifier, const char *referrer, char **ret_url,
-	const char **ret_code, struct error *error);
+/* Looks up the hooks: once, in the zygote. */
+void modules_bind(void);
+
+/* Connects the engine's modules with the release. */
+void modules_init(void);
+
+/* Runs the entry of the release. *RET_PROMISE settles when it has been evaluated, NULL for a
+ * CommonJS program, which has been. *RET_PROGRAM's `default` is what it exports. 0, or an
+ * exception is pending. */
+int modules_run_entry(const char *entry, engine_value **ret_promise, engine_value **ret_program);
+
+/* The URL of the module ENTRY, malloc'ed, without running anything; NULL when it is none, but
+ * CommonJS, say. */
+char *modules_find_entry(const char *entry);
+
+/* Whether PATH, absolute, is in the release. Neither looks at the disk nor follows `..`: a
+ * path with such a part is not. */
+bool module_path_inside(const char *path);

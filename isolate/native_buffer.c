@@ -615,7 +615,7 @@ static engine_value *index_of_number(struct engine *engine, struct engine_call *
 	struct bytes haystack;
 	if (!view_argument(engine, call, 0, &haystack))
 		return NULL;
-	int byte = (int)((uint32_t)engine_argument_number(call, 1) & 0xFF);
+	int byte = (int)((uint32_t)engine_argument_int32(call, 1) & 0xFF);
 	bool forward = engine_argument_bool(call, 3);
 	size_t end = size_argument(engine, call, 4, haystack.length);
 	if (end < haystack.length)

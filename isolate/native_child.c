@@ -208,7 +208,7 @@ static int take_wanted(struct engine *engine, struct engine_call *call, struct t
 	for (uint32_t i = 0; i < STREAMS; i++)
 		wanted->stdio[i] =
 			(uint32_t)engine_to_int32(engine, engine_get_index(engine, stdio, i));
-	wanted->time_ms = (uint32_t)engine_argument_number(call, 5);
+	wanted->time_ms = (uint32_t)engine_argument_int32(call, 5);
 	return 0;
 }
 
@@ -253,7 +253,7 @@ static engine_value *child_spawn(struct engine *engine, struct engine_call *call
 /* childSignal(number, signal): 0 or a negative errno. */
 static engine_value *child_signal(struct engine *engine, struct engine_call *call)
 {
-	uint32_t number = (uint32_t)engine_argument_number(call, 0);
+	uint32_t number = (uint32_t)engine_argument_int32(call, 0);
 	for (const struct child *child = children; child; child = child->next)
 		if (child->number == number)
 			return engine_int32(
@@ -264,7 +264,7 @@ static engine_value *child_signal(struct engine *engine, struct engine_call *cal
 /* childHold(number, whether it keeps the program alive). */
 static engine_value *child_hold(struct engine *engine, struct engine_call *call)
 {
-	uint32_t number = (uint32_t)engine_argument_number(call, 0);
+	uint32_t number = (uint32_t)engine_argument_int32(call, 0);
 	for (struct child *child = children; child; child = child->next)
 		if (child->number == number)
 			child->held = engine_argument_bool(call, 1);
@@ -495,4 +495,5 @@ const struct native_module child_natives = {
 	.native_count = ARRAY_LENGTH(natives),
 	.bind = find_hooks,
 	.start = listen_to_channel,
+	.first_thread_only = true,
 };

@@ -75,4 +75,5 @@ static const struct engine_native natives[] = {
 const struct native_module dns_natives = {
 	.natives = natives,
 	.native_count = ARRAY_LENGTH(natives),
+	.stop = egress_client_end,
 };

@@ -10,10 +10,11 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-static struct fetch_transfer **table;
-static size_t table_size;
-static uint64_t generation;
-static engine_ref *on_head, *on_body, *on_drain, *on_failed;
+static _Thread_local struct fetch_transfer **table;
+static _Thread_local size_t table_size;
+static _Thread_local uint64_t generation;
+static _Thread_local char *piece; /* of a body, on its way to JavaScript */
+static _Thread_local engine_ref *on_head, *on_body, *on_drain, *on_failed;
 
 /* ---- numbers ---- */
 
@@ -191,7 +192,9 @@ static bool read_upload(
 	size_t length;
 	if (engine_typeof(body) == ENGINE_BOOLEAN) {
 		transfer->upload = FETCH_UPLOAD_STREAM;
-		transfer->upload_length = (int64_t)engine_argument_number(call, 8);
+		const double announced = engine_argument_number(call, 8);
+		transfer->upload_length =
+			announced >= 0 && announced <= 9007199254740991.0 ? (int64_t)announced : -1;
 		return true;
 	}
 	if (!engine_bytes_get(body, &data, &length))
@@ -304,12 +307,13 @@ static engine_value *fetch_write_end(struct engine *engine, struct engine_call *
  * failed (fetchError), or is over. */
 static engine_value *fetch_read(struct engine *engine, struct engine_call *call)
 {
-	static char piece[FETCH_BUFFER];
 	struct fetch_transfer *transfer = argument_transfer(call);
-	if (!transfer)
+	if (transfer && !piece)
+		piece = malloc(FETCH_BUFFER);
+	if (!transfer || !piece)
 		return engine_bool(engine, false);
 	ssize_t length =
-		transfer->failure.code ? -EIO : fetch_body_read(transfer, piece, sizeof piece);
+		transfer->failure.code ? -EIO : fetch_body_read(transfer, piece, FETCH_BUFFER);
 	if (length < 0)
 		return engine_bool(engine, false);
 	if (length > 0)
@@ -449,8 +453,24 @@ static const struct engine_native natives[] = {
 	{"fetchDigest", fetch_digest, 2},
 };
 
+static void stop(void)
+{
+	for (size_t slot = 0; slot < table_size; slot++)
+		if (table[slot]) {
+			fetch_multi_remove(table[slot]);
+			forget(table[slot]);
+		}
+	free(table);
+	table = NULL;
+	table_size = 0;
+	free(piece);
+	piece = NULL;
+	fetch_multi_end();
+}
+
 const struct native_module fetch_natives = {
 	.natives = natives,
 	.native_count = ARRAY_LENGTH(natives),
 	.bind = find_hooks,
+	.stop = stop,
 };

@@ -9,21 +9,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static union {
+static _Thread_local union {
 	double number;
 	int64_t integer;
 } *frame; /* hooks.fsFrame */
-static engine_ref *done_hook;
-static struct fs_request *running[FS_REQUESTS_MAX]; /* by slot */
+static _Thread_local engine_ref *done_hook;
+static _Thread_local struct fs_request **running; /* by slot; NULL before the first */
 
 /* Where relative paths begin. The process itself stays in "/": its threads share one
  * current folder, and no grant needs to cover it. */
-static char current_folder[PATH_MAX] = "/app";
+static char current_folder[PATH_MAX] = "/app"; /* the first thread changes it */
+static pthread_mutex_t folder_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- arguments ---- */
 
@@ -77,12 +79,14 @@ int fs_path(struct engine *engine, engine_value *value, char **ret_path, size_t 
 		*ret_path = take_pointer(text);
 		return 0;
 	}
-	const char *slash = strcmp(current_folder, "/") == 0 ? "" : "/";
 	char *path;
+	pthread_mutex_lock(&folder_lock);
+	const char *slash = strcmp(current_folder, "/") == 0 ? "" : "/";
 	int length = asprintf(&path, "%s%s%s", current_folder, slash, text);
+	*ret_stripped = strlen(current_folder) + strlen(slash);
+	pthread_mutex_unlock(&folder_lock);
 	if (length < 0)
 		return -ENOMEM;
-	*ret_stripped = strlen(current_folder) + strlen(slash);
 	*ret_path = path;
 	return length < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
@@ -540,7 +544,9 @@ static void on_done(uv_work_t *work, int status)
 
 static int submit(struct fs_request *request)
 {
-	struct fs_request *copy = malloc(sizeof *copy);
+	if (!running)
+		running = calloc(FS_REQUESTS_MAX, sizeof(struct fs_request *));
+	struct fs_request *copy = running ? malloc(sizeof *copy) : NULL;
 	if (!copy)
 		return -ENOMEM;
 	*copy = *request;
@@ -588,7 +594,7 @@ static engine_value *fs_call(struct engine *engine, struct engine_call *call)
 		.fd = -1,
 	};
 	if (index >= fs_operation_count || request.slot >= FS_REQUESTS_MAX ||
-		(request.slot >= 0 && running[request.slot]))
+		(request.slot >= 0 && running && running[request.slot]))
 		return engine_throw(engine, "RangeError", NULL, "fsCall: no such operation");
 	request.operation = &fs_operations[index];
 	struct cursor at = {.engine = engine, .call = call, .next = 3};
@@ -619,7 +625,7 @@ static engine_value *fs_cancel(struct engine *engine, struct engine_call *call)
 {
 	(void)engine;
 	int32_t slot = engine_argument_int32(call, 0);
-	if (slot < 0 || slot >= FS_REQUESTS_MAX || !running[slot])
+	if (slot < 0 || slot >= FS_REQUESTS_MAX || !running || !running[slot])
 		return NULL;
 	atomic_store(&running[slot]->cancelled, true);
 	uv_cancel((uv_req_t *)&running[slot]->work);
@@ -647,7 +653,10 @@ static engine_value *fs_names(struct engine *engine, struct engine_call *call)
 static engine_value *fs_folder(struct engine *engine, struct engine_call *call)
 {
 	(void)call;
-	return engine_string(engine, current_folder);
+	pthread_mutex_lock(&folder_lock);
+	engine_value *folder = engine_string(engine, current_folder);
+	pthread_mutex_unlock(&folder_lock);
+	return folder;
 }
 
 /* fsChangeFolder(path): 0 or a negative errno. */
@@ -666,8 +675,13 @@ static engine_value *fs_change_folder(struct engine *engine, struct engine_call 
 		result = -errno;
 	if (result == 0 && !S_ISDIR(status.st_mode))
 		result = -ENOTDIR;
-	if (result == 0)
+	if (result == 0 && runtime.thread)
+		result = -ENOTSUP; /* it is the process's: the first thread's to change */
+	if (result == 0) {
+		pthread_mutex_lock(&folder_lock);
 		memcpy(current_folder, resolved, sizeof current_folder);
+		pthread_mutex_unlock(&folder_lock);
+	}
 	return engine_int32(engine, result);
 }
 
@@ -692,7 +706,18 @@ static const struct engine_native natives[] = {
 
 static void start(void)
 {
-	snprintf(current_folder, sizeof current_folder, "%s", runtime.start->root);
+	if (!runtime.thread) /* Threads have the process's. */
+		snprintf(current_folder, sizeof current_folder, "%s", runtime.start->root);
+}
+
+static void stop(void)
+{
+	fs_watch_stop();
+	/* The thread pool finishes what it has; nobody hears of it any more. */
+	while (runtime.loop.active_reqs.count > 0)
+		uv_run(&runtime.loop, UV_RUN_ONCE);
+	free(running);
+	running = NULL;
 }
 
 const struct native_module fs_natives = {
@@ -700,4 +725,5 @@ const struct native_module fs_natives = {
 	.native_count = ARRAY_LENGTH(natives),
 	.bind = find_hooks,
 	.start = start,
+	.stop = stop,
 };

@@ -127,6 +127,7 @@ bool fs_fd_remove(int fd);
 
 /* native_fs_watch.c */
 void fs_watch_bind(void);
+void fs_watch_stop(void); /* in a thread that ends */
 engine_value *fs_watch(struct engine *engine, struct engine_call *call);
 engine_value *fs_watch_ref(struct engine *engine, struct engine_call *call);
 engine_value *fs_unwatch(struct engine *engine, struct engine_call *call);

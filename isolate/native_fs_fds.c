@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 #include "isolate/native_fs.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@ struct entry {
 	unsigned busy;
 };
 
+/* Descriptors are the process's: what one thread opened, another may use. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct entry *entries;
 static size_t entry_count;
 
@@ -25,6 +28,7 @@ static struct entry *entry_of(int fd)
 
 void fs_fd_add(int fd)
 {
+	pthread_mutex_lock(&lock);
 	if ((size_t)fd >= entry_count) {
 		size_t count = ((size_t)fd + 64) & ~(size_t)63; /* bounded by RLIMIT_NOFILE */
 		struct entry *grown = realloc(entries, count * sizeof *grown);
@@ -36,42 +40,55 @@ void fs_fd_add(int fd)
 		entry_count = count;
 	}
 	entries[fd] = (struct entry){.owned = true};
+	pthread_mutex_unlock(&lock);
 }
 
 bool fs_fd_usable(int fd, enum fs_fd_use use)
 {
-	const struct entry *entry = entry_of(fd);
 	if (fd == STDIN_FILENO)
 		return use == FS_FD_READ;
 	if (fd == STDOUT_FILENO || fd == STDERR_FILENO)
 		return use == FS_FD_WRITE;
-	return entry && entry->owned;
+	pthread_mutex_lock(&lock);
+	const struct entry *entry = entry_of(fd);
+	const bool owned = entry && entry->owned;
+	pthread_mutex_unlock(&lock);
+	return owned;
 }
 
 void fs_fd_hold(int fd)
 {
+	pthread_mutex_lock(&lock);
 	struct entry *entry = entry_of(fd);
 	if (entry)
 		entry->busy++;
+	pthread_mutex_unlock(&lock);
 }
 
 void fs_fd_release(int fd)
 {
+	pthread_mutex_lock(&lock);
 	struct entry *entry = entry_of(fd);
-	if (!entry || --entry->busy > 0 || !entry->closing)
-		return;
-	entry->closing = false;
-	close(fd);
+	const bool last = entry && --entry->busy == 0 && entry->closing;
+	if (last)
+		entry->closing = false;
+	pthread_mutex_unlock(&lock);
+	if (last)
+		close(fd);
 }
 
 bool fs_fd_remove(int fd)
 {
+	bool now = true;
+	pthread_mutex_lock(&lock);
 	struct entry *entry = entry_of(fd);
-	if (!entry)
-		return true;
-	entry->owned = false;
-	/* Closed now, its number could become another file's under a thread that is about
-	 * to use it. */
-	entry->closing = entry->busy > 0;
-	return !entry->closing;
+	if (entry) {
+		entry->owned = false;
+		/* Closed now, its number could become another file's under a thread that is
+		 * about to use it. */
+		entry->closing = entry->busy > 0;
+		now = !entry->closing;
+	}
+	pthread_mutex_unlock(&lock);
+	return now;
 }

@@ -22,8 +22,8 @@ struct watcher {
 	bool bigint;
 };
 
-static struct watcher *watchers[WATCHERS_MAX];
-static engine_ref *event_hook;
+static _Thread_local struct watcher **watchers; /* NULL before the first */
+static _Thread_local engine_ref *event_hook;
 
 static void tell(const struct watcher *watcher, int status, engine_value *kind, engine_value *name)
 {
@@ -98,7 +98,9 @@ static int start_poll(struct watcher **watcher, const char *path, unsigned inter
 
 static int free_number(void)
 {
-	for (int i = 0; i < WATCHERS_MAX; i++)
+	if (!watchers)
+		watchers = calloc(WATCHERS_MAX, sizeof(struct watcher *));
+	for (int i = 0; watchers && i < WATCHERS_MAX; i++)
 		if (!watchers[i])
 			return i;
 	return -ENOSPC;
@@ -124,7 +126,7 @@ engine_value *fs_watch(struct engine *engine, struct engine_call *call)
 	watcher->bytes = want & FS_WANT_BYTES;
 	watcher->bigint = want & FS_WANT_BIGINT;
 	result = kind == WATCH_POLL
-			 ? start_poll(&watcher, path, (unsigned)engine_argument_number(call, 3))
+			 ? start_poll(&watcher, path, (unsigned)engine_argument_int32(call, 3))
 			 : start_events(&watcher, path);
 	if (result < 0)
 		return engine_int32(engine, result);
@@ -135,7 +137,7 @@ engine_value *fs_watch(struct engine *engine, struct engine_call *call)
 static struct watcher *watcher_of(const struct engine_call *call)
 {
 	int32_t number = engine_argument_int32(call, 0);
-	return number >= 0 && number < WATCHERS_MAX ? watchers[number] : NULL;
+	return watchers && number >= 0 && number < WATCHERS_MAX ? watchers[number] : NULL;
 }
 
 /* fsWatchRef(number, whether it keeps the program alive) */
@@ -160,6 +162,15 @@ engine_value *fs_unwatch(struct engine *engine, struct engine_call *call)
 	watchers[watcher->number] = NULL;
 	uv_close(&watcher->handle, on_closed);
 	return NULL;
+}
+
+void fs_watch_stop(void)
+{
+	for (int i = 0; watchers && i < WATCHERS_MAX; i++)
+		if (watchers[i])
+			uv_close(&watchers[i]->handle, on_closed);
+	free(watchers);
+	watchers = NULL;
 }
 
 void fs_watch_bind(void)

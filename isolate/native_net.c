@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define READ_BYTES 65536
@@ -15,9 +16,9 @@
 #define SLICE_BYTES 65536
 #define VECTOR_MAX 16
 
-static engine_ref *net_event;
+static _Thread_local engine_ref *net_event;
 static size_t stream_class;
-static char *read_buffer; /* of the next read, whichever stream has it */
+static _Thread_local char *read_buffer; /* of the next read, whichever stream has it */
 
 /* ---- telling JavaScript ---- */
 
@@ -209,7 +210,7 @@ static engine_value *stream_connect(struct engine *engine, struct engine_call *c
 		return engine_int32(engine, -ENOMEM);
 	stream->request = egress_connect(host, length, (uint16_t)engine_argument_int32(call, 1),
 		engine_argument_bool(call, 2), (unsigned)engine_argument_int32(call, 3),
-		(uint32_t)engine_argument_number(call, 4), on_connected, stream);
+		(uint32_t)engine_argument_int32(call, 4), on_connected, stream);
 	if (!stream->request)
 		return engine_int32(engine, -ENOMEM);
 	if (!stream->self)
@@ -538,6 +539,17 @@ static engine_value *stream_address(struct engine *engine, struct engine_call *c
 	return result < 0 ? NULL : address_object(engine, &address);
 }
 
+/* hasInput(): something has arrived that was not read yet. */
+static engine_value *stream_has_input(struct engine *engine, struct engine_call *call)
+{
+	struct net_stream *stream = usable_connection(call);
+	uv_os_fd_t fd;
+	int length = 0;
+	if (!stream || uv_fileno(&stream->uv.handle, &fd) < 0 || ioctl(fd, FIONREAD, &length) < 0)
+		length = 0;
+	return engine_bool(engine, length > 0);
+}
+
 static engine_value *stream_bytes_read(struct engine *engine, struct engine_call *call)
 {
 	struct net_stream *stream = engine_call_state(call);
@@ -565,6 +577,7 @@ static void find_hooks(void)
 {
 	const struct engine_tables *tables = natives_tables();
 	net_event = runtime_hook("netEvent");
+	net_listeners_bind();
 	while (strcmp(tables->classes[stream_class].name, "NetStream") != 0)
 		stream_class++;
 }
@@ -583,6 +596,7 @@ static const struct engine_native methods[] = {
 	{"setNoDelay", stream_set_no_delay, 1},
 	{"setKeepAlive", stream_set_keep_alive, 2},
 	{"address", stream_address, 1},
+	{"hasInput", stream_has_input, 0},
 };
 
 static const struct engine_native getters[] = {
@@ -605,7 +619,23 @@ static const struct engine_class classes[] = {
 static const struct engine_native natives[] = {
 	{"netListeners", net_list_listeners, 0},
 	{"netListenAudit", net_listen_audit, 2},
+	{"netTakeShared", net_take_shared, 1},
 };
+
+/* Of a thread, sockets and pipes of its loop are streams of this file. */
+static void close_stream(uv_handle_t *handle, void *data)
+{
+	(void)data;
+	if ((handle->type == UV_TCP || handle->type == UV_NAMED_PIPE) && !uv_is_closing(handle))
+		net_stream_close(handle->data, false);
+}
+
+static void stop(void)
+{
+	uv_walk(&runtime.loop, close_stream, NULL);
+	free(read_buffer);
+	read_buffer = NULL;
+}
 
 const struct native_module net_natives = {
 	.natives = natives,
@@ -613,4 +643,5 @@ const struct native_module net_natives = {
 	.classes = classes,
 	.class_count = ARRAY_LENGTH(classes),
 	.bind = find_hooks,
+	.stop = stop,
 };

@@ -14,6 +14,10 @@
  * case. NULL with an exception pending when that failed. */
 engine_value *net_stream_open(int fd);
 
+/* A NetStream over FD, a connection that a client made: it holds a worker that drains. FD becomes
+ * the stream's in any case. NULL when there is none. */
+engine_value *net_stream_accepted(int fd);
+
 /* The listening sockets of START: COUNT descriptors from FIRST_FD on, which stay the
  * caller's. A program that listens on one (node:net) gets a copy; the HTTP server leaves
  * it alone from then on. */
@@ -24,6 +28,10 @@ bool net_listener_address(size_t index, struct sockaddr *address, socklen_t *len
 /* Gives FD, a connection to listener INDEX that somebody else accepted, to the program that
  * took it over. False, and FD stays the caller's, when none did. */
 bool net_connection_given(size_t index, int fd);
+/* Gives FD, a connection from the ports that tenants share, to the program's own HTTP server
+ * (node:http), TLS: it speaks TLS. False, and FD stays the caller's, when it has none. */
+bool net_shared_given(int fd, bool tls);
+bool net_shared_taken(void);
 /* Whether connections are taken from them; at first they are. */
 void net_listeners_accept(bool on);
 

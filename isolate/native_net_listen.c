@@ -39,29 +39,76 @@ void net_listener_forget(const struct net_stream *stream)
 		listeners.taken[stream->listener] = NULL;
 }
 
-/* A connection of SERVER's, over FD, which becomes the stream's in any case. */
-static void give_connection(struct net_stream *server, int fd)
+engine_value *net_stream_accepted(int fd)
 {
 	struct net_stream *stream = net_stream_new();
 	int result = stream ? net_stream_open_fd(stream, fd) : -ENOMEM;
-	struct engine_scope scope;
 	if (result < 0)
 		close(fd);
 	if (!stream)
-		return;
-	engine_scope_open(runtime.engine, &scope);
+		return NULL;
 	engine_value *instance = result == 0 ? net_stream_instance(stream) : NULL;
-	if (instance) {
-		stream->accepted = true;
-		http_server.holds++;
-		runtime.stats->connections++;
-		net_tell(server, NET_CONNECTION, instance, NULL);
-	} else {
+	if (!instance) {
 		engine_exception_take(runtime.engine);
 		uv_close(&stream->uv.handle, net_stream_unused);
+		return NULL;
 	}
+	stream->accepted = true;
+	http_server.holds++;
+	runtime.stats->connections++;
+	return instance;
+}
+
+/* A connection of SERVER's, over FD, which becomes the stream's in any case. */
+static void give_connection(struct net_stream *server, int fd)
+{
+	struct engine_scope scope;
+	engine_scope_open(runtime.engine, &scope);
+	engine_value *instance = net_stream_accepted(fd);
+	if (instance)
+		net_tell(server, NET_CONNECTION, instance, NULL);
 	engine_scope_close(runtime.engine, &scope);
 }
+
+/* ---- the ports that tenants share ---- */
+
+static _Thread_local engine_ref *shared_connection;
+static _Thread_local bool shared_taken;
+
+void net_listeners_bind(void)
+{
+	shared_connection = runtime_hook("sharedConnection");
+}
+
+bool net_shared_taken(void)
+{
+	return shared_taken;
+}
+
+bool net_shared_given(int fd, bool tls)
+{
+	struct engine_scope scope;
+	if (!shared_taken)
+		return false;
+	engine_scope_open(runtime.engine, &scope);
+	engine_value *arguments[] = {net_stream_accepted(fd), engine_bool(runtime.engine, tls)};
+	if (arguments[0])
+		runtime_call(engine_ref_get(runtime.engine, shared_connection),
+			engine_undefined(runtime.engine), arguments, ARRAY_LENGTH(arguments));
+	engine_scope_close(runtime.engine, &scope);
+	return true;
+}
+
+/* netTakeShared(whether): the program's own server takes what comes to the ports that tenants
+ * share. False when nothing of them is the tenant's. */
+engine_value *net_take_shared(struct engine *engine, struct engine_call *call)
+{
+	const bool possible = !runtime.thread && runtime.start && runtime.start->ingress;
+	shared_taken = possible && engine_argument_bool(call, 0);
+	return engine_bool(engine, possible);
+}
+
+/* ---- accepting ---- */
 
 static void on_connection(uv_poll_t *poll, int status, int events);
 

@@ -64,7 +64,9 @@ void net_stream_close(struct net_stream *stream, bool reset);
 /* STREAM closes: if it is a listener, it is nobody's now. */
 void net_listener_forget(const struct net_stream *stream);
 
-/* Natives: the method listen, and netListeners, netListenAudit. */
+/* Natives: the method listen, and netListeners, netListenAudit, netTakeShared. */
 engine_value *net_stream_listen(struct engine *engine, struct engine_call *call);
 engine_value *net_list_listeners(struct engine *engine, struct engine_call *call);
 engine_value *net_listen_audit(struct engine *engine, struct engine_call *call);
+engine_value *net_take_shared(struct engine *engine, struct engine_call *call);
+void net_listeners_bind(void);

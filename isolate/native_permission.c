@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -42,6 +43,7 @@ static uint64_t hash_of(unsigned kind, const char *text)
 	return hash;
 }
 
+static pthread_mutex_t telling = PTHREAD_MUTEX_INITIALIZER; /* of what all threads tell */
 static uint32_t untold; /* decisions that were too many; the next that is told tells of them */
 
 /* Whether the decision is to be told: not told lately, and not too many. */
@@ -69,13 +71,9 @@ static bool worth_telling(uint64_t hash)
 	return true;
 }
 
-void permission_audit(enum audit_permission permission, enum audit_layer layer, bool allowed,
+static void tell(enum audit_permission permission, enum audit_layer layer, bool allowed,
 	const char *resource)
 {
-	const unsigned wanted = allowed ? POLICY_AUDIT_ALL : POLICY_AUDIT_DENIED;
-	if (runtime.channel < 0 || !runtime.start || runtime.start->audit < wanted ||
-		!worth_telling(hash_of(permission * 2 + allowed, resource)))
-		return;
 	char message[sizeof(struct message_audit) + AUDIT_RESOURCE_MAX];
 	const struct message_audit audit = {
 		.header = {.type = MESSAGE_AUDIT, .instance = runtime.instance},
@@ -95,6 +93,18 @@ void permission_audit(enum audit_permission permission, enum audit_layer layer, 
 		untold += untold < UINT32_MAX;
 	else
 		untold = 0;
+}
+
+void permission_audit(enum audit_permission permission, enum audit_layer layer, bool allowed,
+	const char *resource)
+{
+	const unsigned wanted = allowed ? POLICY_AUDIT_ALL : POLICY_AUDIT_DENIED;
+	if (runtime.channel < 0 || !runtime.start || runtime.start->audit < wanted)
+		return;
+	pthread_mutex_lock(&telling);
+	if (worth_telling(hash_of(permission * 2 + allowed, resource)))
+		tell(permission, layer, allowed, resource);
+	pthread_mutex_unlock(&telling);
 }
 
 enum audit_layer permission_file_layer(int error)
@@ -228,7 +238,8 @@ static bool has_file(const char *reference, bool write)
 
 /* ---- the network ---- */
 
-/* The rules, parsed when they are first asked for. */
+/* The rules, parsed when they are first asked for; by whichever thread. */
+static pthread_mutex_t rules_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct policy_net_rules connect_rules, deny_rules;
 
 static void parse_rules(
@@ -276,12 +287,15 @@ static bool has_connect(const char *reference)
 	struct policy_decision decision = {0};
 	if (dropped_connect || !parse_target(reference, &target))
 		return false;
+	pthread_mutex_lock(&rules_lock);
 	if (!connect_rules.items || !deny_rules.items)
 		parse_all_rules();
 	/* Which addresses are the host's own cannot be seen from here. */
 	policy_match_target(&connect_rules, &deny_rules, &target, &decision);
 	/* Without a rule it depends on what a name resolves to: nothing to promise. */
-	return decision.allowed && decision.rule;
+	const bool granted = decision.allowed && decision.rule;
+	pthread_mutex_unlock(&rules_lock);
+	return granted;
 }
 
 static bool has_listen(const char *reference)
@@ -518,11 +532,13 @@ static int drop_connect(const char *scope, const char *reference)
 		result = drop_by_supervisor(scope, reference);
 	if (result < 0)
 		return result;
+	pthread_mutex_lock(&rules_lock);
 	if (*reference)
 		dropped_rules[index] = true;
 	else
 		dropped_connect = true;
 	parse_all_rules();
+	pthread_mutex_unlock(&rules_lock);
 	return 0;
 }
 
@@ -597,7 +613,7 @@ static engine_value *permission_drop(struct engine *engine, struct engine_call *
 	const struct scope *scope = scope_of(engine, engine_call_argument(engine, call, 0));
 	engine_value *value = engine_call_argument(engine, call, 1);
 	cleanup_free char *reference = NULL;
-	if (!scope || !scope->drop || !runtime.start)
+	if (!scope || !scope->drop || !runtime.start || runtime.thread)
 		return engine_int32(engine, -ENOTSUP);
 	size_t length = 0;
 	if (engine_typeof(value) != ENGINE_UNDEFINED) {
@@ -614,8 +630,8 @@ static engine_value *permission_info(struct engine *engine, struct engine_call *
 	(void)call;
 	const struct worker_start *start = runtime.start;
 	engine_value *items[] = {
-		engine_string(engine, start ? start->tenant : ""),
-		engine_string(engine, start ? start->root : "/app"),
+		engine_string(engine, start && start->tenant ? start->tenant : ""),
+		engine_string(engine, start && start->root ? start->root : "/app"),
 	};
 	return engine_array(engine, items, ARRAY_LENGTH(items));
 }

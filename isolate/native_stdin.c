@@ -152,4 +152,5 @@ const struct native_module stdin_natives = {
 	.natives = natives,
 	.native_count = ARRAY_LENGTH(natives),
 	.bind = bind_hooks,
+	.first_thread_only = true,
 };

@@ -4,11 +4,11 @@
 #include "common/cleanup.h"
 #include "isolate/natives.h"
 
-static uv_timer_t timer;
-static uv_check_t check;
-static uv_idle_t idle; /* keeps the loop from waiting while an immediate is due */
-static bool started;
-static engine_ref *run_timers, *run_immediates;
+static _Thread_local uv_timer_t timer;
+static _Thread_local uv_check_t check;
+static _Thread_local uv_idle_t idle; /* keeps the loop from waiting while an immediate is due */
+static _Thread_local bool started;
+static _Thread_local engine_ref *run_timers, *run_immediates;
 
 /* Calls HOOK until it does not throw: what remains of its list must still run after an
  * exception that the program's own listener handled. */
@@ -26,6 +26,8 @@ static double call_hook(engine_ref *hook, double now)
 			break;
 		}
 		runtime_uncaught();
+		if (engine_stopped(runtime.engine))
+			break;
 	}
 	runtime_tick();
 	engine_scope_close(runtime.engine, &scope);
@@ -97,6 +99,23 @@ static engine_value *loop_now(struct engine *engine, struct engine_call *call)
 	return engine_number(engine, started ? (double)uv_now(&runtime.loop) : 0);
 }
 
+/* loopMetrics(): milliseconds without work, turns of the loop, events, events that had to wait */
+static engine_value *loop_metrics(struct engine *engine, struct engine_call *call)
+{
+	(void)call;
+	uv_metrics_t metrics = {0};
+	if (started)
+		uv_metrics_info(&runtime.loop, &metrics);
+	engine_value *items[] = {
+		engine_number(
+			engine, started ? (double)uv_metrics_idle_time(&runtime.loop) / 1e6 : 0),
+		engine_number(engine, (double)metrics.loop_count),
+		engine_number(engine, (double)metrics.events),
+		engine_number(engine, (double)metrics.events_waiting),
+	};
+	return engine_array(engine, items, ARRAY_LENGTH(items));
+}
+
 static void find_hooks(void)
 {
 	run_timers = runtime_hook("runTimers");
@@ -118,6 +137,7 @@ static const struct engine_native natives[] = {
 	{"timerRef", timer_ref, 1},
 	{"immediateStart", immediate_start, 2},
 	{"loopNow", loop_now, 0},
+	{"loopMetrics", loop_metrics, 0},
 };
 
 const struct native_module timer_natives = {

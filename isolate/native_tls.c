@@ -5,6 +5,7 @@
 #include "common/cleanup.h"
 #include "isolate/ca_store.h"
 #include "isolate/natives.h"
+#include "isolate/server_tls.h"
 #include "isolate/tls.h"
 
 #include <openssl/err.h>
@@ -190,14 +191,17 @@ static engine_value *advance(struct engine *engine, struct engine_call *call)
 	}
 }
 
+static _Thread_local char *buffer; /* of the next read, whichever session has it */
+
 /* read(): decrypted bytes; undefined: none yet; null: the peer has ended (close_notify).
  * Throws at a damaged or cut stream. */
 static engine_value *read_bytes(struct engine *engine, struct engine_call *call)
 {
 	struct tls_session *session = engine_call_state(call);
-	static char buffer[READ_BYTES];
 	size_t length;
-	switch (tls_pipe_read(&session->pipe, buffer, sizeof buffer, &length)) {
+	if (!buffer && !(buffer = malloc(READ_BYTES)))
+		return tls_throw(engine, "out of memory");
+	switch (tls_pipe_read(&session->pipe, buffer, READ_BYTES, &length)) {
 	case TLS_DONE:
 		return engine_bytes_copy(engine, buffer, length);
 	case TLS_WAITS:
@@ -534,10 +538,51 @@ static const struct engine_class classes[] = {
 	},
 };
 
+engine_value *tls_session_adopt(struct tls_pipe *pipe)
+{
+	struct tls_session *session = calloc(1, sizeof *session);
+	if (!session) {
+		tls_pipe_close(pipe);
+		return engine_throw(runtime.engine, "RangeError", NULL, "out of memory");
+	}
+	session->server = true;
+	tls_pipe_move(pipe, &session->pipe);
+	SSL_set_app_data(session->pipe.ssl, session);
+	engine_value *instance = engine_instance_new(runtime.engine, context_class + 1, session);
+	if (!instance)
+		destroy(session);
+	return instance;
+}
+
+/* tlsServerContext(): a TlsContext of the tenant's own certificates, for what comes to the ports
+ * that tenants share. undefined without one. */
+static engine_value *server_context(struct engine *engine, struct engine_call *call)
+{
+	SSL_CTX *ctx = server_tls_context();
+	struct tls_context *context = ctx ? calloc(1, sizeof *context) : NULL;
+	(void)call;
+	if (!context) {
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	context->ctx = ctx;
+	engine_value *instance = engine_instance_new(engine, context_class, context);
+	if (!instance)
+		tls_context_destroy(context);
+	return instance;
+}
+
 static const struct engine_native natives[] = {
+	{"tlsServerContext", server_context, 0},
 	{"tlsRootCertificates", root_certificates, 0},
 	{"tlsCiphers", cipher_names, 0},
 };
+
+static void stop(void)
+{
+	free(buffer);
+	buffer = NULL;
+}
 
 const struct native_module tls_natives = {
 	.natives = natives,
@@ -545,4 +590,5 @@ const struct native_module tls_natives = {
 	.classes = classes,
 	.class_count = ARRAY_LENGTH(classes),
 	.bind = find_hooks,
+	.stop = stop,
 };

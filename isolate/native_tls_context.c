@@ -27,15 +27,15 @@ static void code_of_reason(const char *library, const char *reason, char *code, 
 engine_value *tls_throw(struct engine *engine, const char *what)
 {
 	char text[512], code[128];
-	const char *function = "";
-	const unsigned long number = ERR_get_error_all(NULL, NULL, &function, NULL, NULL);
-	ERR_clear_error();
+	const unsigned long number = ERR_get_error();
 	if (number == 0)
 		return engine_throw(engine, "Error", "ERR_SSL_ERROR", "%s", what);
 	const char *library = ERR_lib_error_string(number);
 	const char *reason = ERR_reason_error_string(number);
-	snprintf(text, sizeof text, "error:%08lX:%s:%s:%s", number, library ? library : "",
-		function ? function : "", reason ? reason : "");
+	/* As Node has it, without the function, whose name goes with its place in the queue. */
+	snprintf(text, sizeof text, "error:%08lX:%s::%s", number, library ? library : "",
+		reason ? reason : "");
+	ERR_clear_error();
 	code_of_reason(library ? library : "", reason ? reason : "ERROR", code, sizeof code);
 	engine_value *error = engine_error_new(engine, "Error", code, text);
 	if (!error)

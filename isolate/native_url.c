@@ -60,8 +60,69 @@ static void url_free(ada_url *url)
 
 enum { COMPONENTS = 8 }; /* elements of the Uint32Array of url.js */
 
-/* Fills the array and returns the href, which is ASCII. */
-static engine_value *take_result(struct engine *engine, ada_url url, engine_value *array)
+/* ---- labels that are not punycode ---- */
+
+/* A host of ASCII characters is valid whatever comes behind "xn--" in it (URL, "domain to
+ * ASCII", where it is not strict), but not for this version of ada. What it refuses is
+ * parsed once more with another letter in the place of each such n, which is put back in the
+ * result: lengths and offsets stay as they are. */
+
+static bool is_label(const char *text, char letter)
+{
+	return (text[0] | 0x20) == 'x' && (text[1] | 0x20) == letter && text[2] == '-' &&
+	       text[3] == '-';
+}
+
+static bool has_label(const char *text, size_t length, char letter)
+{
+	for (size_t i = 0; i + 4 <= length; i++)
+		if (is_label(text + i, letter))
+			return true;
+	return false;
+}
+
+/* FROM becomes TO in all of them; the case stays. */
+static void replace_letter(char *text, size_t length, char from, char to)
+{
+	for (size_t i = 0; i + 4 <= length; i++)
+		if (is_label(text + i, from))
+			text[i + 1] = (char)((to & ~0x20) | (text[i + 1] & 0x20));
+}
+
+/* Hides the labels of both texts (SECOND may be NULL). The letter that stands for n now; 0
+ * when there is nothing to hide, or every letter occurs. */
+static char hide_labels(struct text *first, struct text *second)
+{
+	if (!has_label(first->data, first->length, 'n') &&
+		!(second && has_label(second->data, second->length, 'n')))
+		return 0;
+	for (char letter = 'a'; letter <= 'z'; letter++) {
+		if (has_label(first->data, first->length, letter) ||
+			(second && has_label(second->data, second->length, letter)))
+			continue;
+		replace_letter((char *)first->data, first->length, 'n', letter);
+		if (second)
+			replace_letter((char *)second->data, second->length, 'n', letter);
+		return letter;
+	}
+	return 0;
+}
+
+/* Whether the host, whose labels are hidden, has one that ada has made: then not all of it
+ * was ASCII. */
+static bool has_new_label(ada_url url)
+{
+	const ada_url_components *components = ada_get_components(url);
+	ada_string href = ada_get_href(url);
+	return has_label(href.data + components->host_start,
+		components->host_end - components->host_start, 'n');
+}
+
+/* ---- natives ---- */
+
+/* Fills the array and returns the href, which is ASCII. HIDDEN: what hide_labels gave. */
+static engine_value *take_result(
+	struct engine *engine, ada_url url, engine_value *array, char hidden)
 {
 	void *data;
 	size_t length;
@@ -80,40 +141,62 @@ static engine_value *take_result(struct engine *engine, ada_url url, engine_valu
 	};
 	memcpy(data, values, sizeof values);
 	ada_string href = ada_get_href(url);
-	return engine_string_latin1(engine, href.data, href.length);
+	if (!hidden)
+		return engine_string_latin1(engine, href.data, href.length);
+	cleanup_free char *copy = malloc(href.length);
+	if (!copy)
+		return engine_throw(engine, "RangeError", NULL, "the URL is too long");
+	memcpy(copy, href.data, href.length);
+	replace_letter(copy, href.length, hidden, 'n');
+	return engine_string_latin1(engine, copy, href.length);
+}
+
+static ada_url parse(const struct text *input, const struct text *base)
+{
+	return base ? ada_parse_with_base(input->data, input->length, base->data, base->length)
+		    : ada_parse(input->data, input->length);
+}
+
+/* The arguments of urlParse and urlCanParse, parsed; NULL when they are no URL, or with an
+ * exception pending. */
+static ada_url parse_arguments(struct engine *engine, struct engine_call *call, char *ret_hidden)
+{
+	text_variable(input);
+	text_variable(base);
+	engine_value *base_value = engine_call_argument(engine, call, 1);
+	struct text *base_text = engine_typeof(base_value) == ENGINE_STRING ? &base : NULL;
+	if (!text_take(engine, &input, engine_call_argument(engine, call, 0)) ||
+		(base_text && !text_take(engine, base_text, base_value)))
+		return NULL;
+	*ret_hidden = 0;
+	ada_url url = parse(&input, base_text);
+	if (ada_is_valid(url))
+		return url;
+	url_free(&url);
+	*ret_hidden = hide_labels(&input, base_text);
+	if (!*ret_hidden)
+		return NULL;
+	url = parse(&input, base_text);
+	if (ada_is_valid(url) && !has_new_label(url))
+		return url;
+	url_free(&url);
+	return NULL;
 }
 
 /* urlParse(input, base or undefined, components): the href, or undefined. */
 static engine_value *url_parse(struct engine *engine, struct engine_call *call)
 {
-	text_variable(input);
-	text_variable(base);
-	engine_value *base_value = engine_call_argument(engine, call, 1);
-	bool has_base = engine_typeof(base_value) == ENGINE_STRING;
-	if (!text_take(engine, &input, engine_call_argument(engine, call, 0)) ||
-		(has_base && !text_take(engine, &base, base_value)))
-		return NULL;
-	cleanup_url ada_url url =
-		has_base ? ada_parse_with_base(input.data, input.length, base.data, base.length)
-			 : ada_parse(input.data, input.length);
-	if (!ada_is_valid(url))
-		return NULL;
-	return take_result(engine, url, engine_call_argument(engine, call, 2));
+	char hidden;
+	cleanup_url ada_url url = parse_arguments(engine, call, &hidden);
+	return url ? take_result(engine, url, engine_call_argument(engine, call, 2), hidden) : NULL;
 }
 
 /* urlCanParse(input, base or undefined) */
 static engine_value *url_can_parse(struct engine *engine, struct engine_call *call)
 {
-	text_variable(input);
-	text_variable(base);
-	engine_value *base_value = engine_call_argument(engine, call, 1);
-	bool has_base = engine_typeof(base_value) == ENGINE_STRING;
-	if (!text_take(engine, &input, engine_call_argument(engine, call, 0)) ||
-		(has_base && !text_take(engine, &base, base_value)))
-		return NULL;
-	return engine_bool(engine,
-		has_base ? ada_can_parse_with_base(input.data, input.length, base.data, base.length)
-			 : ada_can_parse(input.data, input.length));
+	char hidden;
+	cleanup_url ada_url url = parse_arguments(engine, call, &hidden);
+	return engine_exception_pending(engine) ? NULL : engine_bool(engine, url != NULL);
 }
 
 static bool set_search(ada_url url, const char *input, size_t length)
@@ -155,9 +238,17 @@ static engine_value *url_update(struct engine *engine, struct engine_call *call)
 		!text_take(engine, &value, engine_call_argument(engine, call, 2)))
 		return NULL;
 	cleanup_url ada_url url = ada_parse(href.data, href.length);
-	if (!ada_is_valid(url) || !setters[part](url, value.data, value.length))
+	engine_value *components = engine_call_argument(engine, call, 3);
+	if (ada_is_valid(url) && setters[part](url, value.data, value.length))
+		return take_result(engine, url, components, 0);
+	char hidden = hide_labels(&href, &value);
+	if (!hidden)
 		return NULL;
-	return take_result(engine, url, engine_call_argument(engine, call, 3));
+	cleanup_url ada_url second = ada_parse(href.data, href.length);
+	if (!ada_is_valid(second) || !setters[part](second, value.data, value.length) ||
+		has_new_label(second))
+		return NULL;
+	return take_result(engine, second, components, hidden);
 }
 
 static const struct engine_native natives[] = {

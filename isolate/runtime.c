@@ -5,7 +5,10 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "isolate/engine/inspector.h"
+#include "isolate/mailbox.h"
+#include "isolate/modules.h"
 #include "isolate/natives.h"
+#include "isolate/thread.h"
 #include "isolate/watchdog.h"
 
 #include <errno.h>
@@ -17,34 +20,43 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct runtime runtime = {.channel = -1};
+_Thread_local struct runtime runtime = {.channel = -1};
+
+static struct runtime *first; /* the process's, whose memory stays */
 
 /* Flags that JavaScript raises, so that a tick without work costs no call. */
 enum { TICK_CALLBACKS, TICK_REJECTIONS, TICK_CONTEXTS, TICK_FLAGS };
-static volatile int32_t *tick_flags;
+static _Thread_local volatile int32_t *tick_flags;
 
-static engine_ref *process_ticks, *uncaught_exception, *rejection, *after_fork, *warm_up,
-	*warm_worker;
+static _Thread_local engine_ref *process_ticks, *uncaught_exception, *thread_uncaught, *rejection,
+	*after_fork, *warm_up, *warm_worker;
 
-static uv_prepare_t turn_end;
-static uv_timer_t tasks_timer;
-static uint64_t turn_ended_ns, idle_before_ns, heap_looked_ns;
+static _Thread_local uv_prepare_t turn_end;
+static _Thread_local uv_timer_t tasks_timer;
+static _Thread_local uint64_t turn_ended_ns, idle_before_ns, heap_looked_ns;
 
 /* ---- the end ---- */
 
+struct runtime *runtime_first(void)
+{
+	return first ? first : &runtime;
+}
+
+/* By any thread of the process. */
 _Noreturn void runtime_exit(enum worker_reason reason, uint32_t code, const char *text)
 {
-	static char report[sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1];
-	if (runtime.channel >= 0) {
-		bool failed =
-			!runtime.ready && runtime.start && runtime.start->mode == WORKER_MODE_SERVE;
+	char report[sizeof(struct message_report) + MESSAGE_TEXT_MAX + 1];
+	const struct runtime *process = runtime_first();
+	if (process->channel >= 0) {
+		bool failed = !process->ready && process->start &&
+			      process->start->mode == WORKER_MODE_SERVE;
 		if (failed && reason == WORKER_REASON_UNCAUGHT)
 			reason = WORKER_REASON_BOOT;
 		size_t length = message_report_encode(report, sizeof report,
-			failed ? MESSAGE_FAILED : MESSAGE_EXITING, runtime.instance, reason, code,
+			failed ? MESSAGE_FAILED : MESSAGE_EXITING, process->instance, reason, code,
 			text);
 		/* A supervisor that is gone has killed us already. */
-		(void)!send(runtime.channel, report, length, MSG_NOSIGNAL);
+		(void)!send(process->channel, report, length, MSG_NOSIGNAL);
 	}
 	_exit((int)code);
 }
@@ -74,6 +86,15 @@ static void on_heap_limit(void *arg, size_t used, size_t limit)
 	write_log(text);
 	write_log("\n");
 	runtime_exit(WORKER_REASON_HEAP_LIMIT, 134, text);
+}
+
+/* A thread's: that thread ends, and its program's error event tells of it. */
+static void on_thread_heap_limit(void *arg, size_t used, size_t limit)
+{
+	(void)arg;
+	(void)used;
+	(void)limit;
+	thread_out_of_memory("JS heap out of memory");
 }
 
 static void on_fatal(void *arg, const char *where, const char *message)
@@ -123,18 +144,32 @@ void *runtime_shared(const char *name, size_t size)
 	return data;
 }
 
+/* A thread tells its parent, and ends. */
+static void end_uncaught(engine_value *exception)
+{
+	if (!runtime.thread)
+		runtime_end_uncaught(exception);
+	(void)engine_call_function(runtime.engine, engine_ref_get(runtime.engine, thread_uncaught),
+		engine_undefined(runtime.engine), &exception, 1, NULL);
+	if (engine_exception_pending(runtime.engine))
+		engine_exception_take(runtime.engine);
+	thread_exit(1);
+}
+
 static void give_to_listeners(engine_value *exception)
 {
 	engine_value *handled = NULL;
 	int result = engine_call_function(runtime.engine,
 		engine_ref_get(runtime.engine, uncaught_exception),
 		engine_undefined(runtime.engine), &exception, 1, &handled);
+	if (engine_stopped(runtime.engine))
+		return;
 	if (result < 0) {
 		engine_value *thrown = engine_exception_take(runtime.engine);
-		runtime_end_uncaught(thrown ? thrown : exception);
+		end_uncaught(thrown ? thrown : exception);
+	} else if (!engine_to_bool(runtime.engine, handled)) {
+		end_uncaught(exception);
 	}
-	if (!engine_to_bool(runtime.engine, handled))
-		runtime_end_uncaught(exception);
 }
 
 void runtime_uncaught(void)
@@ -142,9 +177,12 @@ void runtime_uncaught(void)
 	struct engine_scope scope;
 	engine_scope_open(runtime.engine, &scope);
 	engine_value *exception = engine_exception_take(runtime.engine);
-	if (!exception)
+	if (engine_stopped(runtime.engine))
+		uv_stop(&runtime.loop);
+	else if (!exception)
 		runtime_exit(WORKER_REASON_CPU_LIMIT, 1, "execution was terminated");
-	give_to_listeners(exception);
+	else
+		give_to_listeners(exception);
 	engine_scope_close(runtime.engine, &scope);
 }
 
@@ -163,7 +201,7 @@ void runtime_tick(void)
 	/* What the program set for what follows ends with the callback that set it. */
 	if (tick_flags[TICK_CONTEXTS])
 		engine_set_async_context(runtime.engine, engine_undefined(runtime.engine));
-	for (;;) {
+	while (!engine_stopped(runtime.engine)) {
 		if (!tick_flags[TICK_CALLBACKS] && engine_run_microtasks(runtime.engine) < 0)
 			runtime_uncaught();
 		if (!tick_flags[TICK_CALLBACKS] && !tick_flags[TICK_REJECTIONS])
@@ -220,10 +258,27 @@ static int map_file(const char *path, void **ret_data, size_t *ret_length, struc
 	return 0;
 }
 
+static void bind_engine(void)
+{
+	tick_flags = runtime_shared("tickFlags", TICK_FLAGS * sizeof *tick_flags);
+	process_ticks = runtime_hook("processTicks");
+	uncaught_exception = runtime_hook("uncaughtException");
+	thread_uncaught = runtime_hook("threadUncaught");
+	rejection = runtime_hook("rejection");
+	after_fork = runtime_hook("afterFork");
+	warm_up = runtime_hook("warmUp");
+	warm_worker = runtime_hook("warmWorker");
+	engine_on_rejection(runtime.engine, on_rejection, NULL);
+	engine_on_uncaught(runtime.engine, on_uncaught, NULL);
+	engine_on_fatal(runtime.engine, on_fatal, NULL);
+	natives_bind();
+}
+
 int runtime_open(const char *snapshot, bool jitless, struct error *error)
 {
 	static struct worker_stats private_stats;
 	void *data = NULL;
+	first = &runtime;
 	size_t length = 0;
 	int result = engine_process_init(&(struct engine_flags){.jitless = jitless}, error);
 	if (result == 0)
@@ -239,18 +294,8 @@ int runtime_open(const char *snapshot, bool jitless, struct error *error)
 	if (result < 0)
 		return error_prefix(error, "%s", snapshot);
 	runtime.stats = &private_stats;
-	tick_flags = runtime_shared("tickFlags", TICK_FLAGS * sizeof *tick_flags);
-	process_ticks = runtime_hook("processTicks");
-	uncaught_exception = runtime_hook("uncaughtException");
-	rejection = runtime_hook("rejection");
-	after_fork = runtime_hook("afterFork");
-	warm_up = runtime_hook("warmUp");
-	warm_worker = runtime_hook("warmWorker");
-	engine_on_rejection(runtime.engine, on_rejection, NULL);
-	engine_on_uncaught(runtime.engine, on_uncaught, NULL);
 	engine_on_heap_limit(runtime.engine, on_heap_limit, NULL);
-	engine_on_fatal(runtime.engine, on_fatal, NULL);
-	natives_bind();
+	bind_engine();
 	return 0;
 }
 
@@ -309,6 +354,7 @@ static void on_turn_end(uv_prepare_t *handle)
 	uint64_t busy = now - turn_ended_ns - (idle - idle_before_ns);
 	turn_ended_ns = now;
 	idle_before_ns = idle;
+	thread_idle(idle);
 	stats->turns++;
 	stats->turn_started_ns = 0;
 	if (busy > stats->delay_max_ns)
@@ -360,7 +406,67 @@ int runtime_start(const struct worker_start *start, struct error *error)
 		engine_set_stack(runtime.engine, (size_t)start->stack_bytes);
 	engine_allow_eval(runtime.engine, start->allow_eval);
 	engine_allow_wasm(runtime.engine, start->allow_wasm);
+	engine_allow_wait(runtime.engine, true);
 	run_hook(after_fork);
 	natives_start();
 	return 0;
+}
+
+/* ---- threads ---- */
+
+/* V8 has a task for a thread that waits. */
+struct wake {
+	struct letter letter;
+	struct mailbox *mailbox;
+};
+static _Thread_local struct wake wake;
+
+static void on_wake(struct letter *letter)
+{
+	(void)letter; /* The turn that it makes runs the tasks. */
+}
+
+static void on_engine_task(void *arg)
+{
+	struct wake *of = arg;
+	mailbox_post(of->mailbox, &of->letter);
+}
+
+void runtime_listen_to_threads(void)
+{
+	struct mailbox *mailbox = wake.mailbox ? NULL : mailbox_own();
+	if (!mailbox)
+		return;
+	wake = (struct wake){.letter.deliver = on_wake, .mailbox = mailbox_ref(mailbox)};
+	engine_on_task(runtime.engine, on_engine_task, &wake);
+}
+
+int runtime_start_thread(uint64_t heap_bytes, size_t stack_bytes, struct error *error)
+{
+	int result = make_loop(error);
+	if (result < 0)
+		return result;
+	runtime.engine = engine_open_thread(
+		runtime_first()->engine, natives_tables_for_threads(), heap_bytes);
+	engine_set_stack(runtime.engine, stack_bytes);
+	engine_on_heap_limit_stop(runtime.engine, on_thread_heap_limit, NULL);
+	engine_allow_wait(runtime.engine, true);
+	bind_engine();
+	engine_allow_eval(runtime.engine, runtime.start->allow_eval);
+	engine_allow_wasm(runtime.engine, runtime.start->allow_wasm);
+	modules_init();
+	run_hook(after_fork);
+	natives_start();
+	runtime_listen_to_threads();
+	return 0;
+}
+
+void runtime_end_thread(void)
+{
+	if (!runtime.engine)
+		return;
+	engine_on_task(runtime.engine, NULL, NULL);
+	wake.mailbox = mailbox_unref(wake.mailbox);
+	engine_close(runtime.engine);
+	runtime.engine = NULL;
 }

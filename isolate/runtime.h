@@ -1,6 +1,7 @@
-/* The runtime of one worker: engine, event loop and what every native module needs.
- * One for the process, made warm in the zygote and inherited by fork; the loop and
- * everything of libuv is made after the fork, in runtime_start.
+/* The runtime of one thread of a worker: engine, event loop and what every native module
+ * needs. The process's first is made warm in the zygote and inherited by fork; the loop and
+ * everything of libuv is made after the fork, in runtime_start. A program may start threads
+ * (isolate/thread.h), each with a runtime of its own, which starts and ends there.
  *
  * C enters JavaScript in one way only: engine_call_function and then runtime_tick,
  * which runs process.nextTick callbacks and microtasks until both are empty (Node's
@@ -13,6 +14,8 @@
 
 #include <uv.h>
 
+struct thread;
+
 struct runtime {
 	struct engine *engine;
 	uv_loop_t loop;                   /* after runtime_start */
@@ -22,9 +25,13 @@ struct runtime {
 	uint32_t instance;                /* the number the supervisor gave this worker */
 	bool ready;                       /* READY was sent: from now on an end is EXITING */
 	bool stopping;                    /* DRAIN was received */
+	struct thread *thread;            /* NULL in the process's first */
 };
 
-extern struct runtime runtime;
+/* Of the calling thread. The thread pool's have none. */
+extern _Thread_local struct runtime runtime;
+/* Of the process's first thread. */
+struct runtime *runtime_first(void);
 
 /* Opens the engine with all native modules and binds them. SNAPSHOT is the path of a
  * file that tenant-snapshot made; it is mapped and stays so. Process-wide: once. */
@@ -41,6 +48,14 @@ void runtime_warm_worker(void);
 /* In the worker, after the fork and behind the sandbox: new randomness, the heap's
  * limit, the loop, stats, the modules' start functions. START stays the caller's. */
 int runtime_start(const struct worker_start *start, struct error *error);
+
+/* In a new thread of the program, whose RUNTIME is zero but for what it has from another:
+ * an engine with that much heap and stack, the loop, the modules that work there.
+ * runtime_end_thread follows in any case, after the loop is closed. */
+int runtime_start_thread(uint64_t heap_bytes, size_t stack_bytes, struct error *error);
+void runtime_end_thread(void);
+/* Other threads' engines may have tasks for this one's from now on. */
+void runtime_listen_to_threads(void);
 
 /* A function that the library put on native.hooks, looked up once after the engine is
  * open and kept: `static engine_ref *hook; … hook = runtime_hook("onRequest")`. Aborts
@@ -84,4 +99,11 @@ struct native_module {
 	void (*bind)(void);
 	/* Called in the worker when the loop exists and START is known. May be NULL. */
 	void (*start)(void);
+	/* Called in a thread that ends, when nothing of the program runs any more: closes
+	 * handles that have memory of their own, ends what waits, frees what the thread had.
+	 * Handles that are left are closed after it. May be NULL. */
+	void (*stop)(void);
+	/* Works in the process's first thread only: elsewhere its functions throw, and
+	 * neither bind nor start is called. */
+	bool first_thread_only;
 };

@@ -77,10 +77,12 @@ static int on_protocols(SSL *ssl, const unsigned char **ret_protocol, unsigned c
 	const unsigned char *offered, unsigned offered_length, void *arg)
 {
 	static const unsigned char spoken[] = "\x02h2\x08http/1.1";
+	/* A session of node:tls is for a program's own server. */
+	const size_t skipped = SSL_get_app_data(ssl) ? sizeof "\x02h2" - 1 : 0;
 	unsigned char *protocol;
-	(void)ssl;
 	(void)arg;
-	if (SSL_select_next_proto(&protocol, ret_length, spoken, sizeof spoken - 1, offered,
+	if (SSL_select_next_proto(&protocol, ret_length, spoken + skipped,
+		    (unsigned)(sizeof spoken - 1 - skipped), offered,
 		    offered_length) != OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol */
 	*ret_protocol = protocol;
@@ -182,6 +184,13 @@ bool server_tls_ready(void)
 bool server_tls_open(struct tls_pipe *pipe)
 {
 	return list && tls_pipe_open(pipe, ctx, true);
+}
+
+SSL_CTX *server_tls_context(void)
+{
+	if (list == NULL || SSL_CTX_up_ref(ctx) != 1)
+		return NULL;
+	return ctx;
 }
 
 bool server_tls_speaks_http2(const struct tls_pipe *pipe)

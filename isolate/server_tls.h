@@ -13,5 +13,8 @@ void server_tls_watch(void);
 bool server_tls_ready(void);
 /* The server's side of a new connection. False without certificates or memory. */
 bool server_tls_open(struct tls_pipe *pipe);
+/* For a program's own server (node:tls), which speaks HTTP/1.1 alone: the context of all of
+ * them, the caller's to free. NULL without certificates. */
+SSL_CTX *server_tls_context(void);
 /* After the handshake: it is to be HTTP/2 (ALPN). */
 bool server_tls_speaks_http2(const struct tls_pipe *pipe);

@@ -64,7 +64,7 @@ static bool all_taken(void)
 	for (size_t i = 0; i < runtime.start->listener_count; i++)
 		if (!net_listener_taken(i))
 			return false;
-	return runtime.start->listener_count > 0;
+	return runtime.start->listener_count > 0 || net_shared_taken();
 }
 
 bool service_wanted(engine_value *program)
@@ -315,7 +315,7 @@ static void set_tasks(uint32_t count)
 static engine_value *native_outcome(struct engine *engine, struct engine_call *call)
 {
 	const bool scheduled = engine_argument_int32(call, 0) == OUTCOME_SCHEDULED;
-	const uint32_t id = (uint32_t)engine_argument_number(call, 1);
+	const uint32_t id = (uint32_t)engine_argument_int32(call, 1);
 	cleanup_free char *text =
 		engine_to_utf8(engine, engine_call_argument(engine, call, 3), NULL);
 	if (scheduled) {
@@ -444,4 +444,5 @@ const struct native_module service_natives = {
 	.natives = natives,
 	.native_count = ARRAY_LENGTH(natives),
 	.bind = find_hooks,
+	.first_thread_only = true,
 };

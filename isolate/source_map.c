@@ -37,8 +37,8 @@ struct source_map {
 	size_t segment_count;
 };
 
-static struct source_map *maps;
-static size_t map_count;
+static _Thread_local struct source_map *maps;
+static _Thread_local size_t map_count;
 
 /* ---- reading ---- */
 

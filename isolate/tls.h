@@ -45,5 +45,9 @@ engine_value *tls_certificate_pem(struct engine *engine, X509 *certificate);
  * ERR_SSL_…, `library`, `reason`; WHAT when the queue is empty. Returns NULL. */
 engine_value *tls_throw(struct engine *engine, const char *what);
 
+/* A TlsSession that goes on with PIPE, whose handshake is done; it becomes the session's in any
+ * case. NULL with an exception pending. */
+engine_value *tls_session_adopt(struct tls_pipe *pipe);
+
 /* The session of SSL. */
 struct tls_session *tls_session_of(const SSL *ssl);

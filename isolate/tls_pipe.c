@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <string.h>
 
 /* ---- the BIO: memory on both sides ---- */
@@ -9,7 +10,8 @@
 static size_t take(char *target, size_t size, const char *from, size_t length)
 {
 	const size_t count = size < length ? size : length;
-	memcpy(target, from, count);
+	if (count > 0)
+		memcpy(target, from, count);
 	return count;
 }
 
@@ -68,39 +70,50 @@ static long bio_control(BIO *bio, int command, long number, void *pointer)
 	}
 }
 
-static BIO_METHOD *bio_method(void)
+static BIO_METHOD *method; /* of all threads */
+
+static void make_method(void)
 {
-	static BIO_METHOD *method;
-	if (method)
-		return method;
 	BIO_METHOD *fresh = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "pipe");
 	if (fresh && BIO_meth_set_read_ex(fresh, bio_read) == 1 &&
 		BIO_meth_set_write_ex(fresh, bio_write) == 1 &&
 		BIO_meth_set_ctrl(fresh, bio_control) == 1)
-		return method = fresh;
-	BIO_meth_free(fresh);
-	return NULL;
+		method = fresh;
+	else
+		BIO_meth_free(fresh);
+}
+
+static BIO_METHOD *bio_method(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, make_method);
+	return method;
 }
 
 /* ---- life ---- */
 
-bool tls_start(void)
+static bool started;
+
+static void start_library(void)
 {
-	static bool started;
 	/* The files that a configuration would name are not there behind the sandbox. And keys of
 	 * parent and siblings must not be ours: all workers are process 1 of their namespace,
 	 * which is how OpenSSL tells processes apart. */
-	if (!started)
-		started = OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1 &&
-			  RAND_poll() == 1;
+	started = OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1 && RAND_poll() == 1;
+}
+
+bool tls_start(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, start_library);
 	return started;
 }
 
 bool tls_pipe_open(struct tls_pipe *pipe, SSL_CTX *ctx, bool server)
 {
 	*pipe = (struct tls_pipe){0};
-	BIO_METHOD *method = bio_method();
-	BIO *bio = method ? BIO_new(method) : NULL;
+	BIO_METHOD *ours = bio_method();
+	BIO *bio = ours ? BIO_new(ours) : NULL;
 	pipe->ssl = bio ? SSL_new(ctx) : NULL;
 	if (!pipe->ssl) {
 		BIO_free(bio);
@@ -122,6 +135,12 @@ void tls_pipe_close(struct tls_pipe *pipe)
 	http_buffer_release(&pipe->out);
 	http_buffer_release(&pipe->kept);
 	*pipe = (struct tls_pipe){0};
+}
+
+void tls_pipe_move(const struct tls_pipe *from, struct tls_pipe *to)
+{
+	*to = *from;
+	BIO_set_data(SSL_get_rbio(to->ssl), to);
 }
 
 /* ---- bytes ---- */

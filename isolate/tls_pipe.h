@@ -33,6 +33,8 @@ bool tls_start(void);
 /* A session of CTX. False without memory. */
 bool tls_pipe_open(struct tls_pipe *pipe, SSL_CTX *ctx, bool server);
 void tls_pipe_close(struct tls_pipe *pipe);
+/* It lies at TO from now on. Nothing may be lent to it. */
+void tls_pipe_move(const struct tls_pipe *from, struct tls_pipe *to);
 
 /* DATA has arrived. It must stay as it is until it was used up, or tls_pipe_keep was called. */
 void tls_pipe_feed(struct tls_pipe *pipe, const char *data, size_t length);

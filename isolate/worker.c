@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "isolate/channel.h"
+#include "isolate/code_cache.h"
 #include "isolate/egress_client.h"
 #include "isolate/fork_pages.h"
 #include "isolate/inspect.h"
@@ -31,7 +32,7 @@
 enum { FD_CHANNEL = 3, FD_STATS, FD_EGRESS, FD_LISTENERS };
 
 static struct worker_start start;
-static engine_ref *start_process, *before_exit, *exit_hook, *entry_promise, *entry_namespace;
+static engine_ref *start_process, *before_exit, *exit_hook, *entry_promise, *entry_program;
 
 static const struct message_rule rules[] = {
 	{MESSAGE_START, 1, sizeof(struct message_header), MESSAGE_LENGTH_MAX, WORKER_FD_LISTENERS,
@@ -239,6 +240,8 @@ static void become_tenant(enum tier tier, const struct sandbox_filters *filters)
 	if (result == 0)
 		name_process();
 	if (result == 0)
+		code_cache_map(fds[WORKER_FD_CACHE]);
+	if (result == 0)
 		result = grow_stack(&error);
 	if (result == 0)
 		result = enter_sandbox(fds, filters, &error);
@@ -266,25 +269,29 @@ static engine_value *hook_call(engine_ref *hook, engine_value *const *arguments,
 
 static void import_entry(void)
 {
-	char specifier[PATH_MAX];
-	engine_value *promise, *namespace;
-	snprintf(specifier, sizeof specifier, "./%s", start.entry);
-	if (engine_module_import(runtime.engine, specifier, &promise, &namespace) < 0) {
+	engine_value *promise, *program;
+	if (modules_run_entry(start.entry, &promise, &program) < 0) {
 		runtime_uncaught();
 		return;
 	}
-	entry_promise = engine_ref_new(runtime.engine, promise);
-	entry_namespace = engine_ref_new(runtime.engine, namespace);
-	/* Node evaluates modules in a microtask: what they resolved comes before their ticks. */
-	if (engine_run_microtasks(runtime.engine) < 0)
-		runtime_uncaught();
+	entry_program = engine_ref_new(runtime.engine, program);
+	if (promise) {
+		entry_promise = engine_ref_new(runtime.engine, promise);
+		/* Node evaluates modules in a microtask: what they resolved comes before their
+		 * ticks. */
+		if (engine_run_microtasks(runtime.engine) < 0)
+			runtime_uncaught();
+	}
+	runtime.stats->code_caches_used = engine_code_cache_used(runtime.engine);
+	runtime.stats->code_caches_rejected = engine_code_cache_rejected(runtime.engine);
 	runtime_tick();
 }
 
 static enum engine_promise_state entry_state(void)
 {
-	return entry_promise ? engine_promise_state(engine_ref_get(runtime.engine, entry_promise))
-			     : ENGINE_REJECTED;
+	if (entry_promise)
+		return engine_promise_state(engine_ref_get(runtime.engine, entry_promise));
+	return entry_program ? ENGINE_FULFILLED : ENGINE_REJECTED;
 }
 
 /* Lets the loop turn until the entry module has evaluated: top-level await. */
@@ -302,8 +309,7 @@ static void wait_for_entry(void)
 
 static engine_value *default_export(void)
 {
-	return engine_get(
-		runtime.engine, engine_ref_get(runtime.engine, entry_namespace), "default");
+	return engine_get(runtime.engine, engine_ref_get(runtime.engine, entry_program), "default");
 }
 
 /* Runs until nothing is left to do. */
@@ -319,9 +325,12 @@ _Noreturn static void run_to_the_end(void)
 	} while (uv_loop_alive(&runtime.loop));
 	struct engine_scope scope;
 	engine_scope_open(runtime.engine, &scope);
-	runtime_call(engine_ref_get(runtime.engine, exit_hook), engine_undefined(runtime.engine),
-		NULL, 0);
-	abort(); /* The hook exits. */
+	/* The hook exits; not so the first time, where a listener throws and another deals with it.
+	 */
+	for (int i = 0; i < 2; i++)
+		runtime_call(engine_ref_get(runtime.engine, exit_hook),
+			engine_undefined(runtime.engine), NULL, 0);
+	abort();
 }
 
 /* ---- life ---- */
@@ -332,7 +341,6 @@ void worker_bind(void)
 	before_exit = runtime_hook("beforeExit");
 	exit_hook = runtime_hook("exit");
 	inspect_bind();
-	modules_bind();
 }
 
 _Noreturn void worker_main(enum tier tier, int channel, const struct sandbox_filters *filters)
@@ -346,6 +354,9 @@ _Noreturn void worker_main(enum tier tier, int channel, const struct sandbox_fil
 	net_listeners_given(FD_LISTENERS, start.listener_count);
 	modules_init();
 	engine_scope_open(runtime.engine, &scope);
+	if (start.mode == WORKER_MODE_COMPILE)
+		code_cache_write(start.entry);
+	code_cache_offer();
 	engine_value *environment = hook_call(start_process, NULL, 0);
 	forget_secrets();
 	if (start.inspect != WORKER_INSPECT_NONE)

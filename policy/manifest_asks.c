@@ -116,7 +116,7 @@ static bool missing_files(
 static bool missing_net(
 	const struct policy *asks, const struct policy *policy, struct policy_list *list)
 {
-	char text[POLICY_NET_TEXT_MAX];
+	char text[POLICY_NET_TEXT_MAX * 2];
 	bool fits = true;
 	for (size_t i = 0; i < asks->net.connect.count && fits; i++) {
 		policy_net_rule_format(&asks->net.connect.items[i], text);
@@ -127,6 +127,11 @@ static bool missing_net(
 		policy_listen_format(&asks->net.listen.items[i], text);
 		if (!listens(policy, &asks->net.listen.items[i]))
 			fits = add(list, "net.listen", text);
+	}
+	for (size_t i = 0; i < asks->net.ingress.count && fits; i++) {
+		policy_site_format(&asks->net.ingress.items[i], text);
+		if (!policy_covers_site(&policy->net.ingress, &asks->net.ingress.items[i]))
+			fits = add(list, "net.ingress", text);
 	}
 	return fits;
 }

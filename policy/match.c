@@ -6,6 +6,7 @@
 #include "common/cleanup.h"
 #include "common/escape.h"
 #include "common/path.h"
+#include "common/site.h"
 #include "policy/check.h"
 
 #include <arpa/inet.h>
@@ -631,4 +632,31 @@ const char *policy_match_path(const struct policy_list *list, const char *path)
 			return item;
 	}
 	return NULL;
+}
+
+const struct policy_site *policy_match_site(
+	const struct policy_sites *sites, const char *host, const char *path)
+{
+	const struct policy_site *best = NULL;
+	for (size_t i = 0; i < sites->count; i++) {
+		const struct policy_site *site = &sites->items[i];
+		if (site_host_matches(site->host, host) && site_path_matches(site->path, path) &&
+			(!best || site_compare(site->host, site->path, best->host, best->path) > 0))
+			best = site;
+	}
+	return best;
+}
+
+bool policy_covers_site(const struct policy_sites *sites, const struct policy_site *wanted)
+{
+	/* Every name below the dot is below a wildcard that its own suffix is. */
+	const char *host = wanted->host[0] == '*' ? wanted->host + 1 : wanted->host;
+	for (size_t i = 0; i < sites->count; i++) {
+		const struct policy_site *site = &sites->items[i];
+		const bool wide = site->host[0] == '*' && site_host_matches(site->host, host);
+		if ((wide || strcmp(site->host, wanted->host) == 0) &&
+			site_path_matches(site->path, wanted->path))
+			return true;
+	}
+	return false;
 }

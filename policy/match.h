@@ -52,3 +52,10 @@ const char *policy_address_kind(int family, const uint8_t address[16]);
 /* Files and programs: PATH, absolute and normalised, is one of LIST or below it. /a/b is
  * below /a, /ab is not. The entry, or NULL. */
 const char *policy_match_path(const struct policy_list *list, const char *path);
+
+/* Shared ports: the most specific of SITES that a request for HOST and PATH matches, both as
+ * common/site.h makes them; or NULL. */
+const struct policy_site *policy_match_site(
+	const struct policy_sites *sites, const char *host, const char *path);
+/* Is each request that WANTED stands for matched by one of SITES? */
+bool policy_covers_site(const struct policy_sites *sites, const struct policy_site *wanted);

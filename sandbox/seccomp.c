@@ -254,6 +254,13 @@ static const struct filter_rule namespace_rules[] = {
 /* Without one its number is not known when the filter is made: see seal_pids. */
 static const int container_calls[] = {SCMP_SYS(kill), SCMP_SYS(tgkill)};
 
+/* Locks of SQLite, who takes one to read too. They hold back whoever asks for one, as flock
+ * does, and nobody else. Not F_SETLKW: nothing here waits in the kernel for another. */
+static const struct filter_rule reading_rules[] = {
+	{SCMP_SYS(fcntl), 1, {LOW(1, F_GETLK)}},
+	{SCMP_SYS(fcntl), 1, {LOW(1, F_SETLK)}},
+};
+
 static const struct filter_rule writing_rules[] = {
 	{SCMP_SYS(openat), 1, {WITHOUT(3, RUNS_AS_OWNER)}},
 	/* There the mode means nothing, and may be what the register held. */
@@ -321,6 +328,8 @@ static int add_file_rules(
 	int result = 0;
 	if (files >= SANDBOX_FILES_READ)
 		result = ALLOW(reading);
+	if (result == 0 && files >= SANDBOX_FILES_READ)
+		result = ADD(reading_rules);
 	if (result == 0 && files >= SANDBOX_FILES_READ && !tier_is_bare(options->tier))
 		result = ALLOW(watching);
 	/* Without anything to write the mode is not looked at: mounts and Landlock see to it. */

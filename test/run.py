@@ -2,9 +2,13 @@
 
     run.py unit PRESET            the unit tests of a build
     run.py integration [PATTERN]  test/integration
+    run.py file NAME              one file of it, NAME.py
     run.py neighbours             test/neighbours: nothing else should run meanwhile
     run.py chaos                  test/chaos
     run.py container [PATTERN]    test/container, on the host (tools/test-container)
+    run.py programs [PATTERN]     test/programs: on npm packages, installed by `make programs`
+    run.py wpt [FILTER...]        web platform tests (test/wpt/wpt.py); a subtest is a test
+    run.py node-tests [OPTION...] Node's own tests (test/node/node_tests.py); a file is a test
     run.py vm                     what depends on the kernel, inside tools/vm
     run.py package BOOT [PATTERN] test/vm/BOOT: the installed package, inside tools/vm
 
@@ -12,6 +16,7 @@ Prints what failed with its output, what was skipped with its reason, and at the
 "failed: NAME" for each that failed and one line of counts.
 """
 
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -24,6 +29,7 @@ INTEGRATION = os.path.join(ROOT, "test", "integration")
 NEIGHBOURS = os.path.join(ROOT, "test", "neighbours")
 CHAOS = os.path.join(ROOT, "test", "chaos")
 CONTAINER = os.path.join(ROOT, "test", "container")
+REAL_PROGRAMS = os.path.join(ROOT, "test", "programs")
 
 # In the machine emulation makes everything some twenty times slower: what is asked of the
 # kernel there, not the whole suite.
@@ -86,12 +92,12 @@ def programs(counts):
             print("\n".join(bad[-60:]), done.stderr[-3000:])
 
 
-def integration(patterns, counts, folder=INTEGRATION):
+def integration(patterns, counts, folder=INTEGRATION, files="*_test.py"):
     sys.path.insert(0, folder)
     loader = unittest.TestLoader()
     if patterns:
         loader.testNamePatterns = [f"*{pattern}*" for pattern in patterns]
-    suite = loader.discover(folder, pattern="*_test.py")
+    suite = loader.discover(folder, pattern=files)
     # The slowest are named where Python can (3.12).
     slowest = {"durations": 8} if sys.version_info >= (3, 12) else {}
     result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout, **slowest).run(suite)
@@ -105,28 +111,55 @@ def integration(patterns, counts, folder=INTEGRATION):
     counts.passed += result.testsRun - bad - len(result.skipped)
 
 
-# These wait more than they work: they run beside the others.
-PATIENT = ("schedule_test", "lifecycle_test", "health_test", "reexec_test")
+# So many test files at a time: they wait more than they work.
+LANES = 3
+# The longest first, so that none of them is the last one alone.
+LONG = ("lifecycle_test", "reexec_test", "variants_test", "ingress_test", "releases_test",
+        "egress_test", "limits_test", "node_test", "health_test", "fetch_test", "kill_test")
 
 
-def in_two_lanes(counts):
-    """All of the integration tests."""
-    beside = subprocess.Popen([sys.executable, os.path.abspath(__file__), "patient"],
+def in_lanes(counts):
+    """All of the integration tests, each file in a process of its own."""
+    def run(name):
+        done = subprocess.run([sys.executable, os.path.abspath(__file__), "file", name],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors="replace")
+        return name, done.stdout
+
     names = [name[:-3] for name in sorted(os.listdir(INTEGRATION)) if name.endswith("_test.py")]
-    integration([f"{name}." for name in names if name not in PATIENT], counts)
-    output = beside.communicate()[0]
-    print(output)
-    counts.names += re.findall(r"^failed: (.*)$", output, re.M)
-    found = re.search(r"(\d+) passed, (\d+) failed, (\d+) skipped\s*$", output)
-    if found:
-        counts.passed += int(found[1])
-        counts.failed += int(found[2])
-        counts.skipped += int(found[3])
-    else:
-        counts.failed += 1
-        counts.names.append("the patient lane did not come to its end")
+    names.sort(key=lambda name: LONG.index(name) if name in LONG else len(LONG))
+    with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
+        for name, output in lanes.map(run, names):
+            print(output, flush=True)
+            counts.names += re.findall(r"^failed: (.*)$", output, re.M)
+            found = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped\s*\Z", output, re.M)
+            if found:
+                counts.passed += int(found[1])
+                counts.failed += int(found[2])
+                counts.skipped += int(found[3])
+            else:
+                counts.failed += 1
+                counts.names.append(f"{name} did not come to its end")
+
+
+def wpt(arguments, counts):
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "test", "wpt", "wpt.py"), *arguments],
+                          stdout=subprocess.PIPE, text=True, errors="replace")
+    print(done.stdout)
+    found = re.search(r"^wpt: (\d+) subtests passed.* (\d+) not as expected", done.stdout, re.M)
+    counts.passed += int(found[1]) if found else 0
+    counts.failed += int(found[2]) if found else 1
+    counts.names += re.findall(r"^FAILED (.*)$", done.stdout, re.M)
+
+
+def node_tests(arguments, counts):
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "test", "node", "node_tests.py"), *arguments],
+                          stdout=subprocess.PIPE, text=True, errors="replace")
+    print(done.stdout)
+    found = re.search(r"^node-tests: (\d+) of \d+ files passed, (\d+) not as expected", done.stdout, re.M)
+    counts.passed += int(found[1]) if found else 0
+    counts.failed += int(found[2]) if found else 1
+    counts.names += re.findall(r"^FAILED (.*)$", done.stdout, re.M)
 
 
 def main():
@@ -135,11 +168,11 @@ def main():
     if part == "unit":
         unit(arguments[0], counts)
     elif part == "integration" and not arguments:
-        in_two_lanes(counts)
+        in_lanes(counts)
     elif part == "integration":
         integration(arguments, counts)
-    elif part == "patient":
-        integration([f"{name}." for name in PATIENT], counts)
+    elif part == "file":
+        integration([], counts, files=f"{arguments[0]}.py")
     elif part == "package":
         os.environ["TENANTD_TEST_SLOW"] = "5"
         sys.path.insert(0, os.path.join(ROOT, "test", "vm"))
@@ -148,6 +181,12 @@ def main():
         integration(arguments, counts, NEIGHBOURS)
     elif part == "container":
         integration(arguments, counts, CONTAINER)
+    elif part == "wpt":
+        wpt(arguments, counts)
+    elif part == "node-tests":
+        node_tests(arguments, counts)
+    elif part == "programs":
+        integration(arguments, counts, REAL_PROGRAMS)
     elif part == "chaos":
         integration(arguments, counts, CHAOS)
     else:

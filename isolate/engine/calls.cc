@@ -9,6 +9,13 @@
 int engine_call_function(struct engine *engine, engine_value *function, engine_value *receiver,
 	engine_value *const *arguments, int count, engine_value **ret_result)
 {
+	if (__builtin_expect(engine->stopped.load(std::memory_order_relaxed), false))
+		return -ETIMEDOUT;
+	if (__builtin_expect(!to_local(function)->IsFunction(), false)) {
+		engine_throw(engine, "TypeError", "ERR_INVALID_ARG_TYPE",
+			"What should be called is not a function");
+		return -ECANCELED;
+	}
 	v8::TryCatch try_catch(engine->isolate);
 	v8::Local<v8::Value> result;
 	v8::Local<v8::Value> *locals =
@@ -29,6 +36,8 @@ int engine_run_microtasks(struct engine *engine)
 {
 	if (__builtin_expect(engine->dead != nullptr, false))
 		tables_destroy_dead(engine);
+	if (__builtin_expect(engine->stopped.load(std::memory_order_relaxed), false))
+		return -ETIMEDOUT;
 	v8::HandleScope scope(engine->isolate);
 	v8::TryCatch try_catch(engine->isolate);
 	engine->isolate->PerformMicrotaskCheckpoint();
@@ -37,7 +46,8 @@ int engine_run_microtasks(struct engine *engine)
 
 void engine_queue_microtask(struct engine *engine, engine_value *function)
 {
-	engine->isolate->EnqueueMicrotask(to_local<v8::Function>(function));
+	if (to_local(function)->IsFunction())
+		engine->isolate->EnqueueMicrotask(to_local<v8::Function>(function));
 }
 
 bool engine_has_microtasks(struct engine *engine)
@@ -47,18 +57,20 @@ bool engine_has_microtasks(struct engine *engine)
 
 int engine_run_tasks(struct engine *engine)
 {
-	if (process_tasks_wait_seconds() != 0)
+	if (process_tasks_wait_seconds(engine->tasks.get()) != 0)
 		return 0;
+	if (engine->stopped.load(std::memory_order_relaxed))
+		return -ETIMEDOUT;
 	v8::HandleScope scope(engine->isolate);
 	v8::TryCatch try_catch(engine->isolate);
-	process_run_tasks();
+	process_run_tasks(engine->tasks.get());
 	tables_destroy_dead(engine);
 	return try_catch.HasTerminated() ? exceptions_keep(engine, try_catch) : 0;
 }
 
-int64_t engine_tasks_wait_ms(struct engine *)
+int64_t engine_tasks_wait_ms(struct engine *engine)
 {
-	double seconds = process_tasks_wait_seconds();
+	double seconds = process_tasks_wait_seconds(engine->tasks.get());
 	return seconds < 0 ? -1 : (int64_t)ceil(seconds * 1000);
 }
 
@@ -131,17 +143,23 @@ v8::MaybeLocal<v8::String> source_string(v8::Isolate *isolate, char *source, siz
 	return string;
 }
 
+v8::ScriptOrigin source_origin_of(
+	struct engine *engine, v8::Local<v8::String> name, v8::Local<v8::String> url, bool module)
+{
+	/* Code made by eval has no name of its own, but it inherits this: it is how
+	 * import() in such code knows where it is. */
+	v8::Local<v8::PrimitiveArray> options = v8::PrimitiveArray::New(engine->isolate, 1);
+	options->Set(engine->isolate, 0, url);
+	return v8::ScriptOrigin(
+		name, 0, 0, false, -1, v8::Local<v8::Value>(), false, false, module, options);
+}
+
 v8::ScriptOrigin source_origin(struct engine *engine, const char *name, bool module)
 {
 	v8::Isolate *isolate = engine->isolate;
 	v8::Local<v8::String> url =
 		v8::String::NewFromUtf8(isolate, name).FromMaybe(v8::String::Empty(isolate));
-	/* Code made by eval has no name of its own, but it inherits this: it is how
-	 * import() in such code knows where it is. */
-	v8::Local<v8::PrimitiveArray> options = v8::PrimitiveArray::New(isolate, 1);
-	options->Set(isolate, 0, url);
-	return v8::ScriptOrigin(
-		url, 0, 0, false, -1, v8::Local<v8::Value>(), false, false, module, options);
+	return source_origin_of(engine, url, url, module);
 }
 
 int engine_run_script(struct engine *engine, const char *source, size_t length, const char *name,

@@ -17,7 +17,7 @@ static std::string place_of_caller(struct engine *engine)
 		if (name.IsEmpty() || frame->IsEval())
 			continue;
 		std::string text = utf8_of(engine, name);
-		if (text.rfind("file:", 0) == 0)
+		if (text.rfind("file:", 0) == 0 || text[0] == '/')
 			return text + ":" + std::to_string(frame->GetLineNumber()) + ":" +
 			       std::to_string(frame->GetColumn());
 	}
@@ -66,13 +66,23 @@ static void set_eval(struct engine *engine)
 
 void engine_allow_eval(struct engine *engine, bool allow)
 {
+	v8::HandleScope scope(engine->isolate);
 	engine->eval_allowed = allow;
 	set_eval(engine);
+	if (!allow)
+		context_of(engine)->SetErrorMessageForCodeGenerationFromStrings(string_of(engine,
+			"Code generation from strings disallowed for this context: "
+			"\"eval\": true among the policy's permissions would allow it"));
 }
 
 void engine_allow_wasm(struct engine *engine, bool allow)
 {
+	v8::HandleScope scope(engine->isolate);
 	engine->wasm_allowed = allow;
+	if (!allow)
+		context_of(engine)->SetErrorMessageForWasmCodeGeneration(string_of(engine,
+			"Wasm code generation disallowed by embedder: "
+			"\"wasm\": true among the policy's permissions would allow it"));
 }
 
 void engine_on_code(struct engine *engine, engine_code_callback callback, bool all, void *arg)

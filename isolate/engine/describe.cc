@@ -27,6 +27,7 @@ class describer
 
 	void place(v8::Local<v8::Message> message, v8::Local<v8::Value> exception);
 	std::string headline_of(v8::Local<v8::Object> error);
+	bool is_nodes(v8::Local<v8::Object> error);
 	void value(v8::Local<v8::Value> value, int depth);
 
 	std::string text;
@@ -45,6 +46,8 @@ class describer
 	v8::Local<v8::Value> data_property(v8::Local<v8::Object> object, const char *name);
 	v8::Local<v8::Value> inherited(v8::Local<v8::Object> object, const char *name);
 	std::string stack_of(v8::Local<v8::Object> error);
+	v8::Local<v8::Value> hook(const char *name);
+	std::string headline_of_librarys(v8::Local<v8::Object> error);
 	bool place_in_sources(const std::string &url, int line, int column);
 	bool place_of_caller(v8::Local<v8::Value> exception);
 	void line_with_marks(v8::Local<v8::String> source, int start, int end);
@@ -69,8 +72,7 @@ class describer
 bool describer::place_in_sources(const std::string &url, int line, int column)
 {
 	struct engine_source_place found = {};
-	if (!engine->source_finder || !engine->source_finder(engine->source_finder_arg, url.c_str(),
-					      line, column, &found))
+	if (!sources_find(engine, url, line, column, &found))
 		return false;
 	text += std::string(found.url) + ":" + std::to_string(found.line) + "\n";
 	if (!found.text)
@@ -238,13 +240,61 @@ v8::Local<v8::Value> describer::inherited(v8::Local<v8::Object> object, const ch
 	return {};
 }
 
+/* What the library has put on native.hooks; empty without it. */
+v8::Local<v8::Value> describer::hook(const char *name)
+{
+	v8::Local<v8::Object> native = view_of(engine->native);
+	v8::Local<v8::Value> hooks, found;
+	if (native.IsEmpty() || !native->Get(context, string_of(engine, "hooks")).ToLocal(&hooks) ||
+		!hooks->IsObject() ||
+		!hooks.As<v8::Object>()->Get(context, string_of(engine, name)).ToLocal(&found))
+		return {};
+	return found;
+}
+
+/* What the library calls one of its own classes, whose names are accessors: "" for others. */
+std::string describer::headline_of_librarys(v8::Local<v8::Object> error)
+{
+	v8::Local<v8::Value> function = hook("headline"), result, argument = error;
+	v8::Isolate::AllowJavascriptExecutionScope allow(isolate);
+	if (function.IsEmpty() || !function->IsFunction() ||
+		!function.As<v8::Function>()
+			->Call(context, v8::Undefined(isolate), 1, &argument)
+			.ToLocal(&result) ||
+		!result->IsString())
+		return "";
+	return utf8_of(engine, result.As<v8::String>());
+}
+
+/* One of Node's own errors, whose code is a part of what it is called: its class has a property
+ * that is named by a symbol of the library. */
+bool describer::is_nodes(v8::Local<v8::Object> error)
+{
+	v8::Local<v8::Value> symbol = hook("isNodeError"), prototype = error;
+	if (symbol.IsEmpty() || !symbol->IsSymbol())
+		return false;
+	for (int i = 0; i < PROTOTYPES_MOST && prototype->IsObject() && !prototype->IsProxy();
+		i++) {
+		v8::Local<v8::Object> object = prototype.As<v8::Object>();
+		if (object->HasOwnProperty(context, symbol.As<v8::Name>()).FromMaybe(false))
+			return true;
+		prototype = object->GetPrototypeV2();
+	}
+	return false;
+}
+
 std::string describer::headline_of(v8::Local<v8::Object> error)
 {
+	std::string result = headline_of_librarys(error);
+	if (!result.empty())
+		return result;
 	v8::Local<v8::Value> name = inherited(error, "name");
 	v8::Local<v8::Value> message = inherited(error, "message");
-	std::string result = !name.IsEmpty() && name->IsString()
-				     ? utf8_of(engine, name.As<v8::String>())
-				     : "Error";
+	result = !name.IsEmpty() && name->IsString() ? utf8_of(engine, name.As<v8::String>())
+						     : "Error";
+	v8::Local<v8::Value> code = data_property(error, "code");
+	if (!code.IsEmpty() && code->IsString() && is_nodes(error))
+		result += " [" + utf8_of(engine, code.As<v8::String>()) + "]";
 	if (!message.IsEmpty() && message->IsString() && message.As<v8::String>()->Length() > 0)
 		result += ": " + utf8_of(engine, message.As<v8::String>());
 	return result;
@@ -542,10 +592,46 @@ void describe_attach(struct engine *engine)
 		engine->stack_getter.Reset(engine->isolate, getter);
 }
 
+/* As Error.prototype.toString: getters of the program run. "" when one of them throws. */
+static std::string headline_by_running(struct engine *engine, v8::Local<v8::Object> error)
+{
+	v8::TryCatch try_catch(engine->isolate);
+	v8::Local<v8::Context> context = context_of(engine);
+	v8::Local<v8::Value> name, message;
+	v8::Local<v8::String> text;
+	std::string parts[2] = {"Error", ""};
+	if (!error->Get(context, string_of(engine, "name")).ToLocal(&name) ||
+		!error->Get(context, string_of(engine, "message")).ToLocal(&message))
+		return "";
+	if (!name->IsUndefined()) {
+		if (!name->ToString(context).ToLocal(&text))
+			return "";
+		parts[0] = utf8_of(engine, text);
+	}
+	if (!message->IsUndefined()) {
+		if (!message->ToString(context).ToLocal(&text))
+			return "";
+		parts[1] = utf8_of(engine, text);
+	}
+	return parts[0] + (parts[0].empty() || parts[1].empty() ? "" : ": ") + parts[1];
+}
+
 std::string describe_headline(struct engine *engine, v8::Local<v8::Value> error)
 {
+	if (!engine->describing && error->IsObject() &&
+		!describer(engine).is_nodes(error.As<v8::Object>())) {
+		const std::string result = headline_by_running(engine, error.As<v8::Object>());
+		if (!result.empty())
+			return result;
+	}
 	describer reader(engine);
 	return error->IsObject() ? reader.headline_of(error.As<v8::Object>()) : "Error";
+}
+
+static bool is_of_library(struct engine *engine, v8::Local<v8::Message> message)
+{
+	v8::Local<v8::Value> name = message->GetScriptResourceName();
+	return name->IsString() && utf8_of(engine, name.As<v8::String>()) == ENGINE_LIBRARY_NAME;
 }
 
 char *engine_exception_describe(struct engine *engine, engine_value *exception)
@@ -561,7 +647,8 @@ char *engine_exception_describe(struct engine *engine, engine_value *exception)
 	if (!engine->taken_message.IsEmpty() && !engine->taken_exception.IsEmpty() &&
 		view_of(engine->taken_exception)->SameValue(value))
 		message = engine->taken_message.Get(engine->isolate);
-	else if (value->IsNativeError())
+	/* A SyntaxError knows its place, wherever it was thrown again. */
+	if (value->IsNativeError() && (message.IsEmpty() || is_of_library(engine, message)))
 		message = v8::Exception::CreateMessage(engine->isolate, value);
 	if (!message.IsEmpty())
 		result.place(message, value);

@@ -1,7 +1,7 @@
 /* The engine: V8 13.6 behind plain C.
  *
  * One struct engine is one isolate with one context, used by one thread. A process
- * has at most one at a time.
+ * opens one (engine_open); threads that it makes may have one each (engine_open_thread).
  *
  * Values are handles that live in the innermost open scope (engine_scope_open);
  * whatever must live longer is an engine_ref. Native callbacks run inside a scope of
@@ -116,8 +116,17 @@ struct engine_options {
  * is -ESTALE with a message, never an abort. */
 int engine_open(
 	const struct engine_options *options, struct engine **ret_engine, struct error *error);
-/* No scope may be open, and every engine_ref must be freed before. Takes NULL. */
+/* No scope may be open. What is left of engine_refs goes with it. Takes NULL. */
 void engine_close(struct engine *engine);
+
+/* In another thread of the same process: an engine like PARENT, from the same snapshot and
+ * with TABLES, alike but for the functions in them; what PARENT may do with eval and WebAssembly,
+ * and one budget of external memory with it. HEAP_BYTES as in engine_options. PARENT must stay open
+ * meanwhile. engine_before_threads comes before the first of them, in the process's first thread.
+ */
+struct engine *engine_open_thread(
+	struct engine *parent, const struct engine_tables *tables, uint64_t heap_bytes);
+void engine_before_threads(struct engine *engine);
 
 /* In a child of fork: new randomness for Math.random (31 bits from getrandom); the
  * heap's limit and that of external memory become HEAP_BYTES (0: unchanged).
@@ -125,6 +134,10 @@ void engine_close(struct engine *engine);
  * V8 keeps the state of the first call. Hashes of strings and objects stay as in the
  * parent. */
 int engine_after_fork(struct engine *engine, uint64_t heap_bytes, struct error *error);
+
+/* Whether V8's lists that only the start from a snapshot needs are out of the way of collections
+ * (startup_cache.cc). */
+bool engine_startup_cache_dropped(const struct engine *engine);
 /* JavaScript may use BYTES of the stack from here on downwards; then it throws a
  * RangeError. The thread must have as much, and some more for V8's own functions. */
 void engine_set_stack(struct engine *engine, size_t bytes);
@@ -142,6 +155,10 @@ typedef void (*engine_heap_limit_callback)(void *arg, size_t used, size_t limit)
 typedef void (*engine_fatal_callback)(void *arg, const char *where, const char *message);
 void engine_on_heap_limit(struct engine *engine, engine_heap_limit_callback callback, void *arg);
 void engine_on_fatal(struct engine *engine, engine_fatal_callback callback, void *arg);
+/* CALLBACK comes back, after engine_stop: the engine gets a little more memory to end with,
+ * and on_fatal's callback is called when it takes too much. */
+void engine_on_heap_limit_stop(
+	struct engine *engine, engine_heap_limit_callback callback, void *arg);
 
 /* Promise rejections: HANDLED false when a promise was rejected without a handler,
  * true when a handler was added to one of those later. */
@@ -158,6 +175,8 @@ void engine_on_uncaught(struct engine *engine, engine_uncaught_callback callback
 /* eval, new Function and string timers; WebAssembly compilation. Both start allowed. */
 void engine_allow_eval(struct engine *engine, bool allow);
 void engine_allow_wasm(struct engine *engine, bool allow);
+/* Atomics.wait; not allowed from the start. */
+void engine_allow_wait(struct engine *engine, bool allow);
 
 /* Hears of each attempt at one of these that was refused, with ALL also of each that was
  * allowed. PLACE is "URL:line:column" in a file of the program, "" where there is none.
@@ -212,6 +231,7 @@ engine_value *engine_bool(struct engine *engine, bool value);
 engine_value *engine_int32(struct engine *engine, int32_t value);
 engine_value *engine_number(struct engine *engine, double value);
 engine_value *engine_bigint_u64(struct engine *engine, uint64_t value);
+engine_value *engine_bigint_i64(struct engine *engine, int64_t value);
 /* Strings: NULL with a RangeError pending when over V8's limit. UTF-8 input that is
  * ill-formed is replaced with U+FFFD. */
 engine_value *engine_string(struct engine *engine, const char *utf8);
@@ -221,6 +241,9 @@ engine_value *engine_string_utf16(struct engine *engine, const uint16_t *data, s
 /* For property names and literals that repeat. */
 engine_value *engine_string_internalized(struct engine *engine, const char *ascii);
 engine_value *engine_object(struct engine *engine);
+/* An object without prototype. NAMES are strings; of the same, the last one counts. */
+engine_value *engine_record(struct engine *engine, engine_value *const *names,
+	engine_value *const *values, size_t count);
 engine_value *engine_array(struct engine *engine, engine_value *const *items, size_t count);
 /* A new private symbol: as a key of properties that reflection and proxies do not see. */
 engine_value *engine_private_symbol(struct engine *engine, engine_value *name);
@@ -250,8 +273,11 @@ bool engine_to_bool(struct engine *engine, const engine_value *value);
 /* Of a number or boolean; 0 for anything else. Run no JavaScript. */
 double engine_to_number(struct engine *engine, const engine_value *value);
 int32_t engine_to_int32(struct engine *engine, const engine_value *value);
+/* Of a BigInt. False when it is none, or does not fit. */
+bool engine_bigint_to_i64(const engine_value *value, int64_t *ret_number);
 
-/* String contents; VALUE must be a string. */
+/* String contents; of any other value those of the empty string. What is written beyond the
+ * end of one is zeros. */
 size_t engine_string_length(const engine_value *string); /* UTF-16 units */
 bool engine_string_is_one_byte(const engine_value *string);
 size_t engine_string_utf8_length(struct engine *engine, const engine_value *string);
@@ -273,7 +299,9 @@ engine_value *engine_get_index(struct engine *engine, engine_value *object, uint
 int engine_set(struct engine *engine, engine_value *object, const char *name, engine_value *value);
 int engine_set_index(
 	struct engine *engine, engine_value *object, uint32_t index, engine_value *value);
-uint32_t engine_array_length(const engine_value *array);
+/* OBJECT must be an ordinary one (no proxy); runs no JavaScript. */
+void engine_set_prototype(struct engine *engine, engine_value *object, engine_value *prototype);
+uint32_t engine_array_length(const engine_value *array); /* 0: no array */
 engine_value *engine_global(struct engine *engine);
 /* The `native` object: functions and classes of the tables, and whatever the library
  * put on it (`native.hooks`). The engine keeps it, in snapshots too, even when the
@@ -282,8 +310,8 @@ engine_value *engine_native_object(struct engine *engine);
 
 /* ---- calling ---- */
 
-/* FUNCTION must be callable, ARGUMENTS without NULL. RET_RESULT may be NULL. Runs no
- * microtasks. */
+/* ARGUMENTS without NULL; a TypeError where FUNCTION cannot be called. RET_RESULT may be NULL. Runs
+ * no microtasks. */
 int engine_call_function(struct engine *engine, engine_value *function, engine_value *receiver,
 	engine_value *const *arguments, int count, engine_value **ret_result);
 /* Runs microtasks until the queue is empty. 0 or -ETIMEDOUT. */
@@ -299,6 +327,8 @@ bool engine_has_microtasks(struct engine *engine);
 int engine_run_tasks(struct engine *engine);
 /* Milliseconds until engine_run_tasks has something to do: 0 now, -1 nothing waits. */
 int64_t engine_tasks_wait_ms(struct engine *engine);
+/* CALLBACK is called by any other thread that has made such a task for ENGINE. */
+void engine_on_task(struct engine *engine, void (*callback)(void *arg), void *arg);
 
 /* Runs a classic script in the context. */
 int engine_run_script(struct engine *engine, const char *source, size_t length, const char *name,
@@ -371,22 +401,31 @@ const char *engine_kind(const engine_value *value);
 
 /* ---- ES modules ---- */
 
-/* Finds the source of a module. SPECIFIER as written, REFERRER the URL of the module
- * that asks ("" for the entry), TYPE the `type` attribute ("" for none, "json").
- * Sets *ret_url (malloc'ed, unique key of the module), *ret_source (malloc'ed; not
- * asked again for a URL already loaded, then may be NULL) and its length. A module that
- * is built in has no source but EXPORTS, an object in the current scope: its own
- * enumerable properties, as they are when it is first evaluated, and the object itself
- * as `default`, are what it exports. On failure
- * returns a negative errno with the message that the import throws in ERROR, and
- * `code` (a static string such as "ERR_MODULE_NOT_FOUND"). " imported from REFERRER"
- * is added to the message unless it says so already. */
+/* Finds a module. SPECIFIER as written, REFERRER the URL of the module that asks ("" for
+ * the entry), TYPE the `type` attribute ("" for none, "KEY=VALUE" of another attribute),
+ * which is the loader's to judge.
+ * Sets url (malloc'ed, with VARIANT the unique key of the module), and what it is, unless
+ * that URL is loaded already:
+ * - source (malloc'ed) and length: JavaScript;
+ * - exports, an object in the current scope, of a module that is built in: its own
+ *   enumerable properties, as they are when it is first evaluated, and the object itself as
+ *   `default`, are what it exports;
+ * - names, an array of strings, and evaluate, a function that is called when the module is
+ *   evaluated, and returns an array of the values of these exports. What is undefined in it
+ *   stays so.
+ * OBJECT is what `import source` of it gives (NULL: nothing).
+ * On failure returns a negative errno: -ECANCELED with an exception pending, which the import
+ * throws, -ETIMEDOUT when execution was terminated, or any other with the message that the
+ * import throws in ERROR, and `code` (a static string such as "ERR_MODULE_NOT_FOUND").
+ * " imported from REFERRER" is added to the message unless it says so already. */
 struct engine_module_source {
 	char *url;
+	const char *variant; /* static; NULL: none */
 	char *source;
 	size_t length;
-	bool json;
 	engine_value *exports;
+	engine_value *names, *evaluate;
+	engine_value *object;
 	const char *code;
 };
 typedef int (*engine_module_loader)(void *arg, const char *specifier, const char *referrer,
@@ -403,7 +442,42 @@ void engine_modules_init(
 int engine_module_import(struct engine *engine, const char *specifier, engine_value **ret_promise,
 	engine_value **ret_namespace);
 
-/* Code cache of a module that has been imported, to be offered when it is loaded
+/* Loads, links and evaluates the module URL, all at once, for require(). Its namespace, or
+ * NULL with an exception pending: what evaluating it threw, ERR_REQUIRE_ASYNC_MODULE where
+ * there is a top-level await in the graph, ERR_REQUIRE_CYCLE_MODULE when it is being
+ * evaluated already. */
+engine_value *engine_module_require(struct engine *engine, const char *url);
+/* ENGINE_MODULE_…: how far a module of this URL is. */
+enum engine_module_state { ENGINE_MODULE_NONE, ENGINE_MODULE_LOADED, ENGINE_MODULE_EVALUATED };
+enum engine_module_state engine_module_state(struct engine *engine, const char *url);
+/* The namespace of a module of its own, which exports all that the module URL does, and
+ * __esModule as true. URL must have a default export, and be linked. */
+engine_value *engine_module_facade(struct engine *engine, const char *url);
+
+/* ---- CommonJS ---- */
+
+/* Compiles SOURCE (a string) as the body of a function of `exports, require, module,
+ * __filename, __dirname`. FILENAME is what stacks show, URL where import() in it is. With
+ * DETECT, a source that is no such body, but an ES module, is none: then 0 and *ret_function
+ * is NULL; as it is for some such sources that could be a function. -ECANCELED with a
+ * SyntaxError pending. */
+int engine_commonjs_compile(struct engine *engine, engine_value *source, engine_value *filename,
+	engine_value *url, bool detect, engine_value **ret_function);
+/* Whether SOURCE is an ES module, by its syntax. Then it is compiled and waits to be imported
+ * as URL, without being asked for again. */
+bool engine_commonjs_is_module(
+	struct engine *engine, engine_value *source, engine_value *filename, engine_value *url);
+/* SOURCE (malloc'ed, whose ownership passes) as a string; a long one stays outside of the
+ * heap. NULL with a RangeError pending when it is too long. */
+engine_value *engine_string_source(struct engine *engine, char *source, size_t length);
+
+/* Loads and links URL and all that it imports, and evaluates nothing. */
+int engine_module_load(struct engine *engine, const char *url);
+/* Calls EACH with the URL of each module that is loaded. */
+void engine_modules_each(
+	struct engine *engine, void (*each)(void *arg, const char *url), void *arg);
+
+/* Code cache of a module that has been imported or loaded, to be offered when it is loaded
  * again; keyed by the embedder with engine_cache_tag. malloc'ed. A cache that V8
  * rejects is ignored; engine_code_cache_rejected counts them. */
 int engine_code_cache_make(
@@ -411,6 +485,7 @@ int engine_code_cache_make(
 void engine_code_cache_offer(
 	struct engine *engine, const char *url, const void *data, size_t length);
 unsigned engine_code_cache_rejected(struct engine *engine);
+unsigned engine_code_cache_used(struct engine *engine);
 
 /* ---- bytes ---- */
 
@@ -435,6 +510,8 @@ bool engine_bytes_get(engine_value *value, void **ret_data, size_t *ret_length);
 typedef struct engine_pin engine_pin;
 engine_pin *engine_pin_new(engine_value *value, bool *ret_fixed);
 engine_pin *engine_pin_free(engine_pin *pin); /* takes NULL, returns NULL */
+/* The ArrayBuffer of a view, whatever its prototype says. NULL when it is none. */
+engine_value *engine_view_buffer(engine_value *view);
 /* Moves the contents out of an ArrayBuffer, as structuredClone's transfer does. */
 int engine_buffer_detach(struct engine *engine, engine_value *array_buffer);
 
@@ -447,12 +524,46 @@ int engine_buffer_detach(struct engine *engine, engine_value *array_buffer);
 engine_value *engine_structured_clone(struct engine *engine, engine_value *value,
 	engine_value *const *transfer, size_t transfer_count, engine_value *make_error);
 
+/* ---- messages ---- */
+
+/* A value on its way between engines of the process (or within one): what the structured
+ * serialize algorithm makes of it. Belongs to no engine; reference counted, by any thread. */
+typedef struct engine_message engine_message;
+
+/* Functions of the library for objects that V8 does not know.
+ * is_host(object): whether write_host is to be asked; not called for plain objects.
+ * write_host(object): a value that is written in its place, or throws.
+ * read_host(value, context): what write_host's value stands for; CONTEXT as in
+ * engine_message_read.
+ * make_error(message): the DOMException to throw. */
+struct engine_message_hooks {
+	engine_ref *is_host, *write_host, *read_host, *make_error;
+};
+void engine_messages_init(struct engine *engine, const struct engine_message_hooks *hooks);
+
+/* Serializes VALUE; the contents of BUFFERS (ArrayBuffers, each once and not detached) move
+ * into the message. NULL with the exception pending: then nothing was taken. One reference
+ * is the caller's. */
+engine_message *engine_message_write(
+	struct engine *engine, engine_value *value, engine_value *const *buffers, size_t count);
+/* The value; NULL with an exception pending when it cannot be made here. A message with
+ * buffers can be read once, others more often. */
+engine_value *engine_message_read(
+	struct engine *engine, engine_message *message, engine_value *context);
+size_t engine_message_size(const engine_message *message); /* bytes that it holds on to */
+engine_message *engine_message_ref(engine_message *message);
+engine_message *engine_message_unref(engine_message *message); /* takes and returns NULL */
+
 /* ---- limits and numbers ---- */
 
 /* Ends JavaScript as soon as V8 looks; may be called by another thread. Best effort:
  * some native loops never look. */
 void engine_terminate(struct engine *engine);
 void engine_cancel_terminate(struct engine *engine);
+/* engine_terminate for good: from now on nothing runs any more, and every function that
+ * would returns -ETIMEDOUT. May be called by another thread. */
+void engine_stop(struct engine *engine);
+bool engine_stopped(const struct engine *engine);
 
 struct engine_memory {
 	size_t heap_total, heap_used, heap_limit, external, array_buffers;

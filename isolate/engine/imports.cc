@@ -10,6 +10,7 @@ struct import_job {
 	struct engine *engine;
 	v8::Global<v8::Promise::Resolver> resolver;
 	std::string specifier, referrer, type;
+	bool source; /* import.source() */
 	import_job *previous, *next;
 };
 
@@ -36,6 +37,20 @@ int engine_module_import(struct engine *engine, const char *specifier, engine_va
 	if (ret_namespace)
 		*ret_namespace = from_local(modules_module(entry)->GetModuleNamespace());
 	return 0;
+}
+
+int engine_module_load(struct engine *engine, const char *url)
+{
+	v8::HandleScope scope(engine->isolate);
+	if (modules_load(engine, url, "", ""))
+		return 0;
+	return engine->pending ? -ECANCELED : -ETIMEDOUT;
+}
+
+void engine_modules_each(struct engine *engine, void (*each)(void *arg, const char *url), void *arg)
+{
+	for (const auto &pair : engine->modules)
+		each(arg, pair.second->url.c_str());
 }
 
 /* ---- import() ---- */
@@ -75,13 +90,24 @@ static void settle_import(struct engine *engine, import_job *job)
 	v8::TryCatch try_catch(engine->isolate);
 	v8::Local<v8::Promise::Resolver> resolver = job->resolver.Get(engine->isolate);
 	v8::Local<v8::Promise> done;
-	module_entry *entry = modules_load(engine, job->specifier, job->referrer, job->type);
-	if (entry && evaluate(engine, entry).ToLocal(&done)) {
-		ignore(resolver->Resolve(context, done));
-		return;
+	v8::Local<v8::Object> object;
+	if (job->source) {
+		module_entry *entry =
+			modules_source(engine, job->specifier, job->referrer, job->type);
+		if (entry && modules_source_object(engine, entry).ToLocal(&object)) {
+			ignore(resolver->Resolve(context, object));
+			return;
+		}
+	} else {
+		module_entry *entry =
+			modules_load(engine, job->specifier, job->referrer, job->type);
+		if (entry && evaluate(engine, entry).ToLocal(&done)) {
+			ignore(resolver->Resolve(context, done));
+			return;
+		}
+		if (entry)
+			exceptions_keep(engine, try_catch);
 	}
-	if (entry)
-		exceptions_keep(engine, try_catch);
 	if (!engine->pending)
 		return; /* terminated */
 	v8::Local<v8::Value> reason = engine->exception.Get(engine->isolate);
@@ -121,9 +147,9 @@ static std::string referrer_of(
 	return "";
 }
 
-static v8::MaybeLocal<v8::Promise> on_import(v8::Local<v8::Context> context,
+static v8::MaybeLocal<v8::Promise> queue_import(v8::Local<v8::Context> context,
 	v8::Local<v8::Data> options, v8::Local<v8::Value> resource_name,
-	v8::Local<v8::String> specifier, v8::Local<v8::FixedArray> attributes)
+	v8::Local<v8::String> specifier, v8::Local<v8::FixedArray> attributes, bool source)
 {
 	struct engine *engine = engine_current;
 	v8::EscapableHandleScope scope(engine->isolate);
@@ -131,25 +157,36 @@ static v8::MaybeLocal<v8::Promise> on_import(v8::Local<v8::Context> context,
 	if (!v8::Promise::Resolver::New(context).ToLocal(&resolver))
 		return {};
 	std::string type;
-	if (modules_attributes(engine, attributes, 2, &type) < 0) {
-		v8::Local<v8::Value> reason = engine->exception.Get(engine->isolate);
-		exceptions_drop(engine);
-		if (resolver->Reject(context, reason).IsNothing())
-			return {};
-		return scope.Escape(resolver->GetPromise());
-	}
+	modules_attributes(engine, attributes, 2, &type);
 	import_job *job = new import_job();
 	job->engine = engine;
 	job->resolver.Reset(engine->isolate, resolver);
 	job->specifier = utf8_of(engine, specifier);
 	job->referrer = referrer_of(engine, options, resource_name);
 	job->type = type;
+	job->source = source;
 	job->next = engine->import_jobs;
 	if (engine->import_jobs)
 		engine->import_jobs->previous = job;
 	engine->import_jobs = job;
 	engine->isolate->EnqueueMicrotask(run_import, job);
 	return scope.Escape(resolver->GetPromise());
+}
+
+static v8::MaybeLocal<v8::Promise> on_import(v8::Local<v8::Context> context,
+	v8::Local<v8::Data> options, v8::Local<v8::Value> resource_name,
+	v8::Local<v8::String> specifier, v8::Local<v8::FixedArray> attributes)
+{
+	return queue_import(context, options, resource_name, specifier, attributes, false);
+}
+
+static v8::MaybeLocal<v8::Promise> on_import_phase(v8::Local<v8::Context> context,
+	v8::Local<v8::Data> options, v8::Local<v8::Value> resource_name,
+	v8::Local<v8::String> specifier, v8::ModuleImportPhase phase,
+	v8::Local<v8::FixedArray> attributes)
+{
+	return queue_import(context, options, resource_name, specifier, attributes,
+		phase == v8::ModuleImportPhase::kSource);
 }
 
 static void on_meta(
@@ -169,6 +206,7 @@ static void on_meta(
 void imports_attach(struct engine *engine)
 {
 	engine->isolate->SetHostImportModuleDynamicallyCallback(on_import);
+	engine->isolate->SetHostImportModuleWithPhaseDynamicallyCallback(on_import_phase);
 	engine->isolate->SetHostInitializeImportMetaObjectCallback(on_meta);
 }
 
@@ -234,6 +272,11 @@ void engine_code_cache_offer(
 	struct code_cache &cache = engine->code_caches[url];
 	free(cache.data);
 	cache = {copy, head.length};
+}
+
+unsigned engine_code_cache_used(struct engine *engine)
+{
+	return engine->code_caches_used;
 }
 
 unsigned engine_code_cache_rejected(struct engine *engine)

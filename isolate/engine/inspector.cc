@@ -2,6 +2,7 @@
 
 #include "isolate/engine/inspector.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <new>
@@ -122,9 +123,10 @@ struct engine_inspector final : v8_inspector::V8InspectorClient,
 		utf8->push_back(static_cast<char>(0x80 | (byte & 0x3f)));
 	}
 
-	void sendResponse(int, std::unique_ptr<StringBuffer> message) override
+	void sendResponse(int call, std::unique_ptr<StringBuffer> message) override
 	{
-		send(message->string());
+		if (call != ENGINE_INSPECTOR_OWN_CALL)
+			send(message->string());
 	}
 
 	void sendNotification(std::unique_ptr<StringBuffer> message) override
@@ -137,9 +139,37 @@ struct engine_inspector final : v8_inspector::V8InspectorClient,
 	}
 };
 
+/* V8 puts a method into the console that is the inspector's, and would outlive it. */
+class kept_create_task
+{
+	v8::Local<v8::Context> context;
+	v8::Local<v8::String> name;
+	v8::Local<v8::Value> console, method;
+
+      public:
+	explicit kept_create_task(struct engine *engine)
+	    : context(context_of(engine)), name(string_of(engine, "createTask"))
+	{
+		if (!context->Global()
+				->Get(context, string_of(engine, "console"))
+				.ToLocal(&console) ||
+			!console->IsObject() ||
+			!console.As<v8::Object>()->Get(context, name).ToLocal(&method))
+			abort();
+	}
+
+	~kept_create_task()
+	{
+		if (!console.As<v8::Object>()->Set(context, name, method).FromMaybe(false))
+			abort();
+	}
+};
+
 void engine_inspector_prepare(struct engine *engine)
 {
 	const struct engine_inspector_client nobody = {};
+	v8::HandleScope scope(engine->isolate);
+	kept_create_task kept(engine);
 	/* Its first context is number 1, as that of the next one will be. */
 	engine_inspector inspector(engine, &nobody, "");
 }
@@ -187,14 +217,14 @@ void engine_inspector_reset(struct engine_inspector *inspector)
 	inspector->session.reset();
 }
 
-bool engine_inspector_wait_for_debugger(struct engine_inspector *inspector)
+bool engine_inspector_wait_for_debugger(struct engine_inspector *inspector, const char *breakpoint)
 {
 	while (!inspector->may_begin && !inspector->over)
 		inspector->over = !inspector->client.wait(inspector->client.arg);
 	if (inspector->over || !inspector->session)
 		return !inspector->over;
-	inspector->session->schedulePauseOnNextStatement(
-		view_of_ascii("Break on start"), view_of_ascii("{}"));
+	/* Not simply at the next statement: that is one of what loads the program. */
+	engine_inspector_dispatch(inspector, breakpoint, strlen(breakpoint));
 	return true;
 }
 

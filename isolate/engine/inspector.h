@@ -33,9 +33,11 @@ void engine_inspector_dispatch(
 	struct engine_inspector *inspector, const char *message, size_t length);
 /* Ends the session: breakpoints are gone, a program that stands still goes on. */
 void engine_inspector_reset(struct engine_inspector *inspector);
-/* Waits until the debugger says that the program may begin (Runtime.runIfWaitingForDebugger);
- * the program's first statement is then a breakpoint. False when no more messages will come. */
-bool engine_inspector_wait_for_debugger(struct engine_inspector *inspector);
+/* The id of a message that nobody is to see the answer of. */
+#define ENGINE_INSPECTOR_OWN_CALL INT32_MAX
+/* Waits until the debugger says that the program may begin (Runtime.runIfWaitingForDebugger), and
+ * dispatches BREAKPOINT, a message that sets one. False when no more messages will come. */
+bool engine_inspector_wait_for_debugger(struct engine_inspector *inspector, const char *breakpoint);
 
 /* Calls CALLBACK on the engine's thread, also in the middle of JavaScript. By any thread. */
 void engine_interrupt(struct engine *engine, void (*callback)(void *arg), void *arg);

@@ -8,6 +8,7 @@
 #include "isolate/engine/engine.h"
 #pragma GCC diagnostic pop
 
+#include <atomic>
 #include <bit>
 #include <memory>
 #include <string>
@@ -30,8 +31,9 @@ class byte_allocator final : public v8::ArrayBuffer::Allocator
 	bool reserve(size_t length); /* counts memory that came from elsewhere */
 	void release(size_t length);
 
-	size_t limit = SIZE_MAX;
-	size_t used = 0;
+	/* One budget for all engines of the process, whose threads share and pass buffers. */
+	std::atomic<size_t> limit = SIZE_MAX;
+	std::atomic<size_t> used = 0;
 };
 
 /* The native pointer of one object, while it is not NULL. */
@@ -46,8 +48,22 @@ struct class_instance {
 /* Internal fields of an instance of a native class. */
 enum instance_field { FIELD_STATE, FIELD_CLASS, FIELD_INSTANCE, FIELD_COUNT };
 
-struct module_entry;
+/* modules.cc: one module, found by its URL. */
+struct module_entry {
+	std::string url;
+	v8::Global<v8::Module> module;     /* empty when it failed */
+	v8::Global<v8::Value> error;       /* why it failed: the same at every import */
+	v8::Global<v8::Object> exports;    /* of a built-in one */
+	v8::Global<v8::Array> names;       /* of one that EVALUATE gives the values of */
+	v8::Global<v8::Function> evaluate; /* gone when it has been called */
+	v8::Global<v8::Object> object;     /* what `import source` gives */
+	bool resolved = false;             /* REQUESTS is complete */
+	bool visited = false;              /* during one load */
+	std::unordered_map<std::string, module_entry *> requests, source_requests;
+};
+
 struct import_job;
+class task_queue;
 
 struct code_cache {
 	uint8_t *data;
@@ -61,6 +77,9 @@ struct engine {
 	v8::Global<v8::Object> error_constructor;
 	v8::Global<v8::Value> stack_getter; /* V8's own, of the `stack` of errors */
 	std::shared_ptr<byte_allocator> bytes;
+	std::shared_ptr<task_queue> tasks;
+	const v8::StartupData *blob; /* V8 keeps its address; NULL: none */
+	std::atomic<bool> stopped;   /* no JavaScript any more: engine_stop */
 
 	struct engine_tables tables;
 	std::vector<intptr_t> external_references;
@@ -81,8 +100,13 @@ struct engine {
 	uint64_t heap_bytes; /* the limit asked for; 0: V8's default */
 	size_t old_bytes;    /* what of it the old generation may have; 0 likewise */
 	bool heap_limit_reached;
+	bool heap_limit_stops;        /* the callback comes back: engine_on_heap_limit_stop */
+	unsigned heap_limit_extended; /* how often it was given more since */
 	bool eval_allowed, wasm_allowed;
 	const intptr_t *microtask_count; /* in V8's queue; NULL when not to be seen */
+	bool startup_cache_dropped;
+	bool may_collect_young;
+	size_t young_buffer_bytes; /* allocated since the last collection because of them */
 
 	engine_heap_limit_callback heap_limit_callback;
 	void *heap_limit_arg;
@@ -108,12 +132,18 @@ struct engine {
 	std::unordered_map<std::string, module_entry *> modules; /* by URL */
 	std::unordered_multimap<int, module_entry *> modules_by_hash;
 	std::unordered_map<std::string, code_cache> code_caches; /* offered, by URL */
-	unsigned code_caches_rejected;
+	unsigned code_caches_used, code_caches_rejected;
+	/* The CommonJS function that was compiled last, to see what its source is. */
+	v8::Global<v8::String> detected_source;
+	v8::Global<v8::Function> detected_function;
 	import_job *import_jobs; /* queued, not yet run */
+
+	struct engine_message_hooks message_hooks;
 };
 
-/* The one of this process: V8's callbacks for fatal errors carry no argument. */
-extern struct engine *engine_current;
+/* The one of this thread: V8's callbacks for fatal errors carry no argument. Not
+ * thread_local, whose accesses go through a function. */
+extern __thread struct engine *engine_current;
 
 /* ---- handles ---- */
 
@@ -131,6 +161,14 @@ template <class T = v8::Value>
 static inline v8::Local<T> to_local(const engine_value *value)
 {
 	return std::bit_cast<v8::Local<v8::Value>>(value).template As<T>();
+}
+
+/* The empty string where VALUE is none: who asks for its text gets that of none. */
+static inline v8::Local<v8::String> text_of(v8::Isolate *isolate, const engine_value *value)
+{
+	v8::Local<v8::Value> local = to_local(value);
+	return __builtin_expect(local->IsString(), true) ? local.As<v8::String>()
+							 : v8::String::Empty(isolate);
 }
 
 template <class T>
@@ -170,10 +208,15 @@ std::string utf8_of(struct engine *engine, v8::Local<v8::String> string);
 
 /* process.cc */
 bool process_is_initialized(void);
+/* The tasks of one engine. The first of the process has a queue that is there already. */
+std::shared_ptr<task_queue> process_queue_first(void);
+std::shared_ptr<task_queue> process_queue_new(v8::Isolate *isolate); /* and for its thread */
+void process_queue_forget(v8::Isolate *isolate);
+void process_queue_on_task(task_queue *queue, void (*callback)(void *arg), void *arg);
 /* Runs tasks that are due. */
-void process_run_tasks(void);
-void process_clear_tasks(void);          /* drops them all, when the isolate ends */
-double process_tasks_wait_seconds(void); /* negative: none */
+void process_run_tasks(task_queue *queue);
+void process_clear_tasks(task_queue *queue);                /* drops them, when the isolate ends */
+double process_tasks_wait_seconds(const task_queue *queue); /* negative: none */
 
 /* tables.cc */
 void tables_references(struct engine *engine); /* fills external_references */
@@ -211,8 +254,24 @@ void describe_attach(struct engine *engine);
 /* "NAME: MESSAGE" of an error, without running anything. */
 std::string describe_headline(struct engine *engine, v8::Local<v8::Value> error);
 
+/* sources.cc */
+void sources_attach(struct engine *engine);
+/* Where in the sources a place of NAME is, a URL or a path. */
+bool sources_find(struct engine *engine, const std::string &name, int line, int column,
+	struct engine_source_place *ret_place);
+
 /* code.cc */
 void code_attach(struct engine *engine);
+
+/* values.cc */
+void values_free_refs(void); /* those of this thread's engine that nobody freed */
+
+/* bytes.cc */
+v8::Local<v8::Context> bytes_make_context(struct engine *engine);
+
+/* startup_cache.cc */
+/* No further context can be made in ENGINE's isolate from then on. */
+void startup_cache_drop(struct engine *engine);
 
 /* limits.cc */
 void limits_configure(v8::Isolate::CreateParams *params, struct engine *engine);
@@ -223,14 +282,29 @@ void limits_set(struct engine *engine, uint64_t heap_bytes);
 /* Loads and links a module and all that it imports; NULL with an exception pending. */
 module_entry *modules_load(struct engine *engine, const std::string &specifier,
 	const std::string &referrer, const std::string &type);
-/* Sets RET_TYPE to the `type` attribute. STEP: elements for each attribute, 2 or 3.
- * -ECANCELED with a TypeError pending for attributes that mean nothing here. */
-int modules_attributes(struct engine *engine, v8::Local<v8::FixedArray> attributes, int step,
+/* Sets RET_TYPE to the `type` attribute, or to "KEY=VALUE" of another one. STEP: elements for
+ * each attribute, 2 or 3. */
+void modules_attributes(struct engine *engine, v8::Local<v8::FixedArray> attributes, int step,
 	std::string *ret_type);
 module_entry *modules_find(struct engine *engine, v8::Local<v8::Module> module);
 v8::Local<v8::Module> modules_module(const module_entry *entry);
+/* Of one that is to be had as a source only: neither what it imports is loaded, nor is it
+ * linked. The object, or a SyntaxError pending. */
+module_entry *modules_source(struct engine *engine, const std::string &specifier,
+	const std::string &referrer, const std::string &type);
+v8::MaybeLocal<v8::Object> modules_source_object(struct engine *engine, const module_entry *entry);
+/* With the code cache that was offered for URL, if there is one. */
+v8::MaybeLocal<v8::Module> modules_compile(
+	struct engine *engine, const std::string &url, v8::Local<v8::String> text);
+/* MODULE is ENTRY's. */
+void modules_enter(struct engine *engine, module_entry *entry, v8::Local<v8::Module> module);
 const std::string &modules_url(const module_entry *entry);
 void modules_forget(struct engine *engine);
+
+/* synthetic.cc: modules without a source. 0, or an exception is pending. */
+int synthetic_of_exports(struct engine *engine, module_entry *entry, v8::Local<v8::Object> exports);
+int synthetic_of_names(struct engine *engine, module_entry *entry, v8::Local<v8::Array> names,
+	v8::Local<v8::Function> evaluate);
 
 /* imports.cc */
 void imports_attach(struct engine *engine);
@@ -241,3 +315,6 @@ void imports_forget(struct engine *engine);
 v8::MaybeLocal<v8::String> source_string(v8::Isolate *isolate, char *source, size_t length);
 /* Of a script or module NAME, from which import() in it knows where it is. */
 v8::ScriptOrigin source_origin(struct engine *engine, const char *name, bool module);
+/* Of a script NAME, in which import() is of the module URL. */
+v8::ScriptOrigin source_origin_of(
+	struct engine *engine, v8::Local<v8::String> name, v8::Local<v8::String> url, bool module);

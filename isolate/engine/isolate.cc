@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-struct engine *engine_current;
+__thread struct engine *engine_current;
 
 /* Slot of the context's embedder data; 0 is the debugger's. It takes `native` through
  * a snapshot. */
@@ -98,7 +98,7 @@ static void configure_isolate(struct engine *engine)
 	isolate->SetPromiseRejectCallback(on_promise_reject);
 	isolate->AddMessageListener(on_message);
 	isolate->SetWasmAsyncResolvePromiseCallback(on_wasm_compiled);
-	/* It would block the only thread. */
+	/* Until engine_allow_wait: it blocks the thread. */
 	isolate->SetAllowAtomicsWait(false);
 	code_attach(engine);
 	limits_attach(engine);
@@ -120,6 +120,7 @@ void isolate_attach(struct engine *engine, v8::Local<v8::Context> context)
 		context->SetEmbedderData(CONTEXT_NATIVE, view_of(engine->native));
 	}
 	describe_attach(engine);
+	sources_attach(engine);
 	find_microtask_count(engine, context);
 }
 
@@ -131,10 +132,14 @@ void isolate_detach(struct engine *engine)
 	imports_forget(engine);
 	exceptions_drop(engine);
 	tables_destroy_all(engine);
+	values_free_refs();
 	engine->taken_exception.Reset();
 	engine->taken_message.Reset();
+	engine->detected_source.Reset();
+	engine->detected_function.Reset();
 	engine->error_constructor.Reset();
 	engine->stack_getter.Reset();
+	engine->site_to_string.Reset();
 	engine->class_templates.clear();
 	engine->native.Reset();
 	engine->context.Reset();
@@ -153,14 +158,29 @@ static bool load_templates(struct engine *engine)
 	return true;
 }
 
-static v8::Isolate *make_isolate(struct engine *engine, const v8::StartupData *blob)
+static void fill_params(v8::Isolate::CreateParams *params, struct engine *engine)
 {
-	v8::Isolate::CreateParams params;
-	limits_configure(&params, engine);
-	params.array_buffer_allocator_shared = engine->bytes;
-	params.external_references = engine->external_references.data();
-	params.snapshot_blob = blob;
-	return v8::Isolate::New(params);
+	limits_configure(params, engine);
+	params->array_buffer_allocator_shared = engine->bytes;
+	params->external_references = engine->external_references.data();
+	params->snapshot_blob = engine->blob;
+}
+
+/* Enters ENGINE's isolate and makes its context. */
+static void enter(struct engine *engine)
+{
+	engine->isolate->Enter();
+	v8::HandleScope scope(engine->isolate);
+	if (engine->blob && !load_templates(engine)) {
+		/* The checksum and the tables were right: not a matter of input. */
+		fprintf(stderr, "the snapshot lacks the native classes\n");
+		abort();
+	}
+	v8::Local<v8::Context> context = bytes_make_context(engine);
+	context->Enter();
+	isolate_attach(engine, context);
+	if (engine->blob)
+		startup_cache_drop(engine);
 }
 
 int engine_open(
@@ -178,21 +198,49 @@ int engine_open(
 			return result;
 	}
 	struct engine *engine = isolate_allocate(options->tables, options->heap_bytes);
-	engine->isolate = make_isolate(engine, options->snapshot ? &blob : nullptr);
-	engine->isolate->Enter();
-	{
-		v8::HandleScope scope(engine->isolate);
-		if (options->snapshot && !load_templates(engine)) {
-			/* The checksum and the tables were right: not a matter of input. */
-			fprintf(stderr, "the snapshot lacks the native classes\n");
-			abort();
-		}
-		v8::Local<v8::Context> context = v8::Context::New(engine->isolate);
-		context->Enter();
-		isolate_attach(engine, context);
-	}
+	v8::Isolate::CreateParams params;
+	engine->blob = options->snapshot ? &blob : nullptr;
+	engine->tasks = process_queue_first();
+	fill_params(&params, engine);
+	engine->isolate = v8::Isolate::New(params);
+	enter(engine);
 	*ret_engine = engine;
 	return 0;
+}
+
+struct engine *engine_open_thread(
+	struct engine *parent, const struct engine_tables *tables, uint64_t heap_bytes)
+{
+	struct engine *engine = isolate_allocate(tables, heap_bytes);
+	v8::Isolate::CreateParams params;
+	engine->bytes = parent->bytes;
+	engine->blob = parent->blob;
+	engine->eval_allowed = parent->eval_allowed;
+	engine->wasm_allowed = parent->wasm_allowed;
+	fill_params(&params, engine);
+	/* V8 asks for the queue while it makes the isolate. */
+	engine->isolate = v8::Isolate::Allocate();
+	engine->tasks = process_queue_new(engine->isolate);
+	v8::Isolate::Initialize(engine->isolate, params);
+	enter(engine);
+	return engine;
+}
+
+void engine_before_threads(struct engine *engine)
+{
+	static bool done;
+	static const char ask[] = "Math.random()";
+	if (done)
+		return;
+	done = true;
+	/* This context's state is made now, with the number that the flag has; that of others
+	 * must not be the same. */
+	struct engine_scope scope;
+	engine_scope_open(engine, &scope);
+	if (engine_run_script(engine, ask, sizeof ask - 1, "random", nullptr) < 0)
+		exceptions_drop(engine);
+	engine_scope_close(engine, &scope);
+	v8::V8::SetFlagsFromString("--random-seed=0");
 }
 
 void engine_close(struct engine *engine)
@@ -205,9 +253,10 @@ void engine_close(struct engine *engine)
 		context_of(engine)->Exit();
 		isolate_detach(engine);
 	}
-	process_clear_tasks();
+	process_clear_tasks(engine->tasks.get());
 	isolate->Exit();
 	isolate->Dispose();
+	process_queue_forget(isolate);
 	engine_current = nullptr;
 	for (auto &entry : engine->code_caches)
 		free(entry.second.data);
@@ -230,6 +279,16 @@ int engine_after_fork(struct engine *engine, uint64_t heap_bytes, struct error *
 }
 
 /* ---- settings ---- */
+
+void engine_allow_wait(struct engine *engine, bool allow)
+{
+	engine->isolate->SetAllowAtomicsWait(allow);
+}
+
+void engine_on_task(struct engine *engine, void (*callback)(void *arg), void *arg)
+{
+	process_queue_on_task(engine->tasks.get(), callback, arg);
+}
 
 void engine_set_stack(struct engine *engine, size_t bytes)
 {

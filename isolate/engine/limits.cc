@@ -10,6 +10,10 @@
  * be more than a small tenant's whole heap, and a zygote's children share the choice. */
 #define YOUNG_BYTES_MAX (12u << 20)
 
+/* What a thread gets on top of its limit, that it may end. */
+#define EXTENSION_BYTES (8u << 20)
+#define EXTENSIONS_MAX 8
+
 /* The old generation alone has a limit that can change after the fork. */
 static size_t old_part(uint64_t heap_bytes)
 {
@@ -35,7 +39,12 @@ static size_t near_heap_limit(void *data, size_t current, size_t)
 		return engine->old_bytes; /* the limit was raised after the isolate was made */
 	if (engine->heap_limit_callback && !engine->heap_limit_reached)
 		report_limit(engine);
-	return current;
+	if (!engine->heap_limit_stops)
+		return current;
+	/* It is to stop, and needs room for its way out. Some loops never look. */
+	if (++engine->heap_limit_extended > EXTENSIONS_MAX && engine->fatal_callback)
+		engine->fatal_callback(engine->fatal_arg, "a thread", "out of memory");
+	return current + EXTENSION_BYTES;
 }
 
 static void out_of_memory(const char *where, const v8::OOMDetails &details)
@@ -43,7 +52,7 @@ static void out_of_memory(const char *where, const v8::OOMDetails &details)
 	struct engine *engine = engine_current;
 	/* One object that is larger than the limit comes here directly. */
 	if (engine && details.is_heap_oom && engine->heap_limit_callback &&
-		!engine->heap_limit_reached)
+		!engine->heap_limit_reached && !engine->heap_limit_stops)
 		report_limit(engine);
 	char message[256];
 	snprintf(message, sizeof message, "out of memory%s%s", details.detail ? ": " : "",
@@ -66,10 +75,12 @@ static void fatal_error(const char *where, const char *message)
 void limits_configure(v8::Isolate::CreateParams *params, struct engine *engine)
 {
 	if (engine->heap_bytes) {
+		const bool own_bytes = engine->bytes.use_count() == 1; /* not a thread's */
 		params->constraints.ConfigureDefaultsFromHeapSize(0, engine->heap_bytes);
 		engine->old_bytes = old_part(engine->heap_bytes);
 		params->constraints.set_max_old_generation_size_in_bytes(engine->old_bytes);
-		engine->bytes->limit = engine->heap_bytes;
+		if (own_bytes)
+			engine->bytes->limit = engine->heap_bytes;
 	}
 	size_t young = engine->heap_bytes && engine->heap_bytes / 4 < YOUNG_BYTES_MAX
 			       ? engine->heap_bytes / 4
@@ -99,6 +110,24 @@ void engine_on_heap_limit(struct engine *engine, engine_heap_limit_callback call
 {
 	engine->heap_limit_callback = callback;
 	engine->heap_limit_arg = arg;
+}
+
+void engine_on_heap_limit_stop(
+	struct engine *engine, engine_heap_limit_callback callback, void *arg)
+{
+	engine_on_heap_limit(engine, callback, arg);
+	engine->heap_limit_stops = true;
+}
+
+void engine_stop(struct engine *engine)
+{
+	engine->stopped = true;
+	engine->isolate->TerminateExecution();
+}
+
+bool engine_stopped(const struct engine *engine)
+{
+	return engine->stopped.load(std::memory_order_relaxed);
 }
 
 void engine_on_fatal(struct engine *engine, engine_fatal_callback callback, void *arg)

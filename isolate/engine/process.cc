@@ -6,6 +6,7 @@
 #include <deque>
 #include <errno.h>
 #include <libplatform/libplatform.h>
+#include <mutex>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -26,8 +27,14 @@ struct delayed_task {
 	std::unique_ptr<v8::Task> task;
 };
 
-/* Tasks of the one thread. They run when the event loop says so, never inside of
- * JavaScript, so that all of them count as non-nestable. */
+/* Of this thread: where it posts what may run anywhere. */
+__thread task_queue *thread_queue;
+
+} // namespace
+
+/* Tasks of one thread. They run when the event loop says so, never inside of
+ * JavaScript, so that all of them count as non-nestable. Other threads may post some: a
+ * WebAssembly module is shared by all that have it. */
 class task_queue final : public v8::TaskRunner
 {
       public:
@@ -48,15 +55,17 @@ class task_queue final : public v8::TaskRunner
 	{
 		/* Those that a task posts wait for the next turn: no task can keep the
 		 * loop here for ever. */
-		promote_due();
-		for (size_t count = ready.size(); count > 0; count--) {
-			std::unique_ptr<v8::Task> task = std::move(ready.front());
-			ready.pop_front();
-			task->Run();
+		for (size_t due = promote_due(); due > 0; due--) {
+			std::unique_ptr<v8::Task> task = take();
+			if (task)
+				task->Run();
 		}
 	}
 	double wait_seconds() const
 	{
+		if (count.load(std::memory_order_acquire) == 0)
+			return -1;
+		std::lock_guard<std::mutex> locked(lock);
 		if (!ready.empty())
 			return 0;
 		if (delayed.empty())
@@ -69,37 +78,77 @@ class task_queue final : public v8::TaskRunner
 	}
 	void clear()
 	{
-		ready.clear();
-		delayed.clear();
+		std::deque<std::unique_ptr<v8::Task>> dropped;
+		std::vector<delayed_task> dropped_later;
+		std::lock_guard<std::mutex> locked(lock);
+		dropped.swap(ready);
+		dropped_later.swap(delayed);
+		count = 0;
+	}
+	void on_task(void (*new_callback)(void *arg), void *new_arg)
+	{
+		std::lock_guard<std::mutex> locked(lock);
+		callback = new_callback;
+		arg = new_arg;
 	}
 
       protected:
 	void PostTaskImpl(std::unique_ptr<v8::Task> task, const v8::SourceLocation &) override
 	{
-		ready.push_back(std::move(task));
+		add(std::move(task));
 	}
 	void PostNonNestableTaskImpl(
 		std::unique_ptr<v8::Task> task, const v8::SourceLocation &) override
 	{
-		ready.push_back(std::move(task));
+		add(std::move(task));
 	}
 	void PostDelayedTaskImpl(
 		std::unique_ptr<v8::Task> task, double delay, const v8::SourceLocation &) override
 	{
-		delayed.push_back({now_seconds() + delay, std::move(task)});
+		add_later(std::move(task), delay);
 	}
 	void PostNonNestableDelayedTaskImpl(
 		std::unique_ptr<v8::Task> task, double delay, const v8::SourceLocation &) override
 	{
-		delayed.push_back({now_seconds() + delay, std::move(task)});
+		add_later(std::move(task), delay);
 	}
 
       private:
-	void promote_due()
+	/* The thread of this queue looks at it in each turn of its loop; another's task may
+	 * come while it waits there. */
+	void tell()
 	{
-		if (delayed.empty())
-			return;
-		double now = now_seconds();
+		count++;
+		if (callback && thread_queue != this)
+			callback(arg);
+	}
+	void add(std::unique_ptr<v8::Task> task)
+	{
+		std::lock_guard<std::mutex> locked(lock);
+		ready.push_back(std::move(task));
+		tell();
+	}
+	void add_later(std::unique_ptr<v8::Task> task, double delay)
+	{
+		std::lock_guard<std::mutex> locked(lock);
+		delayed.push_back({now_seconds() + delay, std::move(task)});
+		tell();
+	}
+	std::unique_ptr<v8::Task> take()
+	{
+		std::lock_guard<std::mutex> locked(lock);
+		if (ready.empty())
+			return nullptr;
+		std::unique_ptr<v8::Task> task = std::move(ready.front());
+		ready.pop_front();
+		count--;
+		return task;
+	}
+	/* Returns how many are ready. */
+	size_t promote_due()
+	{
+		std::lock_guard<std::mutex> locked(lock);
+		double now = delayed.empty() ? 0 : now_seconds();
 		for (size_t i = 0; i < delayed.size();) {
 			if (delayed[i].due > now) {
 				i++;
@@ -108,11 +157,19 @@ class task_queue final : public v8::TaskRunner
 			ready.push_back(std::move(delayed[i].task));
 			delayed.erase(delayed.begin() + (ptrdiff_t)i);
 		}
+		return ready.size();
 	}
 
+	mutable std::mutex lock;
+	std::atomic<size_t> count = 0;
 	std::deque<std::unique_ptr<v8::Task>> ready;
 	std::vector<delayed_task> delayed;
+	void (*callback)(void *arg) = nullptr;
+	void *arg = nullptr;
 };
+
+namespace
+{
 
 /* V8's own single-threaded platform, but with a queue that can be asked whether
  * something waits, and for how long: an event loop must know that. */
@@ -121,8 +178,19 @@ class platform final : public v8::Platform
       public:
 	platform()
 	    : base(v8::platform::NewSingleThreadedDefaultPlatform()),
-	      queue(std::make_shared<task_queue>())
+	      first(std::make_shared<task_queue>())
 	{
+	}
+
+	std::shared_ptr<task_queue> queue_of(v8::Isolate *isolate)
+	{
+		std::lock_guard<std::mutex> locked(lock);
+		auto found = queues.find(isolate);
+		return found == queues.end() ? first : found->second;
+	}
+	task_queue *own()
+	{
+		return thread_queue ? thread_queue : first.get();
 	}
 
 	v8::PageAllocator *GetPageAllocator() override
@@ -138,9 +206,9 @@ class platform final : public v8::Platform
 		return 0;
 	}
 	std::shared_ptr<v8::TaskRunner> GetForegroundTaskRunner(
-		v8::Isolate *, v8::TaskPriority) override
+		v8::Isolate *isolate, v8::TaskPriority) override
 	{
-		return queue;
+		return queue_of(isolate);
 	}
 	double MonotonicallyIncreasingTime() override
 	{
@@ -156,7 +224,9 @@ class platform final : public v8::Platform
 	}
 
 	std::unique_ptr<v8::Platform> base;
-	std::shared_ptr<task_queue> queue;
+	std::shared_ptr<task_queue> first;
+	std::mutex lock;
+	std::unordered_map<v8::Isolate *, std::shared_ptr<task_queue>> queues; /* of further ones */
 
       protected:
 	std::unique_ptr<v8::JobHandle> CreateJobImpl(v8::TaskPriority priority,
@@ -167,12 +237,12 @@ class platform final : public v8::Platform
 	void PostTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task> task,
 		const v8::SourceLocation &) override
 	{
-		queue->PostTask(std::move(task));
+		own()->PostTask(std::move(task));
 	}
 	void PostDelayedTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task> task,
 		double delay, const v8::SourceLocation &) override
 	{
-		queue->PostDelayedTask(std::move(task), delay);
+		own()->PostDelayedTask(std::move(task), delay);
 	}
 };
 
@@ -213,8 +283,10 @@ int set_flags(const struct engine_flags *flags, struct error *error)
 		/* Protection keys belong to threads and to the filter of system calls;
 		 * the same on every machine is worth more than them here. */
 		(char *)"--no-memory-protection-keys",
+		/* `import source` of WebAssembly, as Node has it. */
+		(char *)"--js-source-phase-imports",
 	};
-	int count = 6;
+	int count = 7;
 	if (flags->jitless)
 		arguments[count++] = (char *)"--jitless";
 	if (flags->stack_kb)
@@ -244,19 +316,46 @@ bool process_is_initialized(void)
 	return process_platform != nullptr;
 }
 
-void process_run_tasks(void)
+std::shared_ptr<task_queue> process_queue_first(void)
 {
-	process_platform->queue->run();
+	thread_queue = process_platform->first.get();
+	return process_platform->first;
 }
 
-double process_tasks_wait_seconds(void)
+std::shared_ptr<task_queue> process_queue_new(v8::Isolate *isolate)
 {
-	return process_platform->queue->wait_seconds();
+	std::shared_ptr<task_queue> queue = std::make_shared<task_queue>();
+	std::lock_guard<std::mutex> locked(process_platform->lock);
+	process_platform->queues[isolate] = queue;
+	thread_queue = queue.get();
+	return queue;
 }
 
-void process_clear_tasks(void)
+void process_queue_forget(v8::Isolate *isolate)
 {
-	process_platform->queue->clear();
+	std::lock_guard<std::mutex> locked(process_platform->lock);
+	if (process_platform->queues.erase(isolate))
+		thread_queue = nullptr;
+}
+
+void process_queue_on_task(task_queue *queue, void (*callback)(void *arg), void *arg)
+{
+	queue->on_task(callback, arg);
+}
+
+void process_run_tasks(task_queue *queue)
+{
+	queue->run();
+}
+
+double process_tasks_wait_seconds(const task_queue *queue)
+{
+	return queue->wait_seconds();
+}
+
+void process_clear_tasks(task_queue *queue)
+{
+	queue->clear();
 }
 
 int engine_process_init(const struct engine_flags *flags, struct error *error)

@@ -41,6 +41,8 @@ int engine_promise_reject(struct engine *engine, engine_value *resolver, engine_
 
 enum engine_promise_state engine_promise_state(const engine_value *promise)
 {
+	if (!to_local(promise)->IsPromise())
+		return ENGINE_PENDING;
 	switch (to_local<v8::Promise>(promise)->State()) {
 	case v8::Promise::kFulfilled:
 		return ENGINE_FULFILLED;
@@ -53,6 +55,8 @@ enum engine_promise_state engine_promise_state(const engine_value *promise)
 
 engine_value *engine_promise_result(struct engine *engine, engine_value *value)
 {
+	if (!to_local(value)->IsPromise())
+		return engine_undefined(engine);
 	v8::Local<v8::Promise> promise = to_local<v8::Promise>(value);
 	if (promise->State() == v8::Promise::kPending)
 		return engine_undefined(engine);

@@ -206,6 +206,7 @@ int engine_snapshot_build(const struct engine_tables *tables, const char *source
 	if (engine_current)
 		return error_set(error, EBUSY, "an engine is open already");
 	struct engine *engine = isolate_allocate(tables, 0);
+	engine->tasks = process_queue_first();
 	v8::Isolate::CreateParams params;
 	limits_configure(&params, engine);
 	params.array_buffer_allocator_shared = engine->bytes;
@@ -221,7 +222,7 @@ int engine_snapshot_build(const struct engine_tables *tables, const char *source
 		if (result == 0)
 			result = pack(tables, blob, ret_data, ret_length, error);
 		delete[] blob.data;
-		process_clear_tasks();
+		process_clear_tasks(engine->tasks.get());
 	}
 	engine_current = nullptr;
 	delete engine;

@@ -29,16 +29,20 @@ bool take_number(const std::string &text, size_t *end, int *ret)
 /* A frame as V8 prints it, "name (URL:LINE:COLUMN)" or "URL:LINE:COLUMN". */
 std::string map_frame(struct engine *engine, const std::string &frame)
 {
+	/* Modules have URLs, what was required has paths. */
 	size_t start = frame.rfind("file://");
-	if (start == std::string::npos)
+	if (start == std::string::npos && frame[0] == '/')
+		start = 0;
+	if (start == std::string::npos && frame.back() == ')')
+		start = frame.rfind("(/") + 1;
+	if (start == std::string::npos || (start == 0 && frame[0] != '/' && frame[0] != 'f'))
 		return frame;
 	size_t end = frame.size() - (frame.back() == ')' ? 1 : 0), rest = end;
 	struct engine_source_place place = {};
 	int line, column;
 	if (!take_number(frame, &end, &column) || !take_number(frame, &end, &line) ||
 		end <= start || end - start > URL_MOST ||
-		!engine->source_finder(engine->source_finder_arg,
-			frame.substr(start, end - start).c_str(), line, column, &place))
+		!sources_find(engine, frame.substr(start, end - start), line, column, &place))
 		return frame;
 	return frame.substr(0, start) + place.url + ":" + std::to_string(place.line) + ":" +
 	       std::to_string(place.column) + frame.substr(rest);
@@ -128,9 +132,29 @@ v8::MaybeLocal<v8::Value> prepare_stack(
 
 } // namespace
 
+bool sources_find(struct engine *engine, const std::string &name, int line, int column,
+	struct engine_source_place *ret_place)
+{
+	static const char scheme[] = "file://";
+	const bool is_path = name[0] == '/';
+	if (!engine->source_finder ||
+		!engine->source_finder(engine->source_finder_arg,
+			(is_path ? scheme + name : name).c_str(), line, column, ret_place))
+		return false;
+	if (is_path && strncmp(ret_place->url, scheme, strlen(scheme)) == 0)
+		ret_place->url += strlen(scheme);
+	return true;
+}
+
 void engine_set_source_finder(struct engine *engine, engine_source_finder finder, void *arg)
 {
 	engine->source_finder = finder;
 	engine->source_finder_arg = arg;
+}
+
+/* V8's own stack begins with what an error was called when it was made; Node's are told their
+ * message later. */
+void sources_attach(struct engine *engine)
+{
 	engine->isolate->SetPrepareStackTraceCallback(prepare_stack);
 }

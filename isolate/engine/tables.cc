@@ -77,6 +77,9 @@ static void call_constructor(const v8::FunctionCallbackInfo<v8::Value> &info)
 		exceptions_rethrow(engine);
 		return;
 	}
+	/* A program that makes many of them in one go must not wait for its end. */
+	if (__builtin_expect(engine->dead != nullptr, false))
+		tables_destroy_dead(engine);
 	clear_fields(engine, info.This(), row);
 	struct engine_call call = {&info};
 	engine->native_depth++;

@@ -1,6 +1,7 @@
 /* Scopes, references, values, strings and properties. */
 #include "isolate/engine/internal.h"
 
+#include <algorithm>
 #include <new>
 #include <stdlib.h>
 #include <string.h>
@@ -39,11 +40,25 @@ static_assert(sizeof(v8::Global<v8::Value>) == sizeof(void *));
 
 struct engine_ref {
 	v8::Global<v8::Value> global;
+	engine_ref *previous, *next; /* in REFS */
 };
+
+/* Of this thread's engine: what is left of them goes with it. */
+static __thread engine_ref *refs;
 
 engine_ref *engine_ref_new(struct engine *engine, engine_value *value)
 {
-	return new engine_ref{v8::Global<v8::Value>(engine->isolate, to_local(value))};
+	engine_ref *ref = new engine_ref{
+		v8::Global<v8::Value>(engine->isolate, to_local(value)), nullptr, refs};
+	if (refs)
+		refs->previous = ref;
+	return refs = ref;
+}
+
+void values_free_refs(void)
+{
+	while (refs)
+		engine_ref_free(refs);
 }
 
 engine_value *engine_ref_get(struct engine *engine, engine_ref *ref)
@@ -53,6 +68,14 @@ engine_value *engine_ref_get(struct engine *engine, engine_ref *ref)
 
 engine_ref *engine_ref_free(engine_ref *ref)
 {
+	if (!ref)
+		return nullptr;
+	if (ref->previous)
+		ref->previous->next = ref->next;
+	else
+		refs = ref->next;
+	if (ref->next)
+		ref->next->previous = ref->previous;
 	delete ref;
 	return nullptr;
 }
@@ -63,7 +86,7 @@ engine_value *engine_private_symbol(struct engine *engine, engine_value *name)
 {
 	/* A private symbol is a symbol to V8, which says so in no type. */
 	v8::Local<v8::Private> symbol =
-		v8::Private::New(engine->isolate, to_local<v8::String>(name));
+		v8::Private::New(engine->isolate, text_of(engine->isolate, name));
 	return from_local(std::bit_cast<v8::Local<v8::Value>>(symbol));
 }
 
@@ -95,6 +118,11 @@ engine_value *engine_number(struct engine *engine, double value)
 engine_value *engine_bigint_u64(struct engine *engine, uint64_t value)
 {
 	return from_local(v8::BigInt::NewFromUnsigned(engine->isolate, value));
+}
+
+engine_value *engine_bigint_i64(struct engine *engine, int64_t value)
+{
+	return from_local(v8::BigInt::New(engine->isolate, value));
 }
 
 /* V8 makes no exception of its own when a string is too long. */
@@ -146,6 +174,17 @@ engine_value *engine_object(struct engine *engine)
 	return from_local(v8::Object::New(engine->isolate));
 }
 
+engine_value *engine_record(struct engine *engine, engine_value *const *names,
+	engine_value *const *values, size_t count)
+{
+	v8::Local<v8::Name> *keys =
+		reinterpret_cast<v8::Local<v8::Name> *>(const_cast<engine_value **>(names));
+	v8::Local<v8::Value> *locals =
+		reinterpret_cast<v8::Local<v8::Value> *>(const_cast<engine_value **>(values));
+	return from_local(
+		v8::Object::New(engine->isolate, v8::Null(engine->isolate), keys, locals, count));
+}
+
 engine_value *engine_array(struct engine *engine, engine_value *const *items, size_t count)
 {
 	v8::Local<v8::Value> *locals =
@@ -154,6 +193,18 @@ engine_value *engine_array(struct engine *engine, engine_value *const *items, si
 }
 
 /* ---- asking ---- */
+
+bool engine_bigint_to_i64(const engine_value *value, int64_t *ret_number)
+{
+	v8::Local<v8::Value> local = to_local(value);
+	bool exact = false;
+	if (!local->IsBigInt())
+		return false;
+	const int64_t number = local.As<v8::BigInt>()->Int64Value(&exact);
+	if (exact)
+		*ret_number = number;
+	return exact;
+}
 
 enum engine_type engine_typeof(const engine_value *value)
 {
@@ -236,37 +287,46 @@ int32_t engine_to_int32(struct engine *engine, const engine_value *value)
 
 size_t engine_string_length(const engine_value *string)
 {
-	return (size_t)to_local<v8::String>(string)->Length();
+	v8::Local<v8::Value> value = to_local(string);
+	return value->IsString() ? (size_t)value.As<v8::String>()->Length() : 0;
 }
 
 bool engine_string_is_one_byte(const engine_value *string)
 {
-	return to_local<v8::String>(string)->IsOneByte();
+	v8::Local<v8::Value> value = to_local(string);
+	return value->IsString() && value.As<v8::String>()->IsOneByte();
 }
 
 size_t engine_string_utf8_length(struct engine *engine, const engine_value *string)
 {
-	return to_local<v8::String>(string)->Utf8LengthV2(engine->isolate);
+	return text_of(engine->isolate, string)->Utf8LengthV2(engine->isolate);
 }
 
 size_t engine_string_write_utf8(struct engine *engine, const engine_value *string, char *target,
 	size_t size, size_t *ret_read)
 {
-	return to_local<v8::String>(string)->WriteUtf8V2(engine->isolate, target, size,
-		v8::String::WriteFlags::kReplaceInvalidUtf8, ret_read);
+	return text_of(engine->isolate, string)
+		->WriteUtf8V2(engine->isolate, target, size,
+			v8::String::WriteFlags::kReplaceInvalidUtf8, ret_read);
 }
 
 void engine_string_write_latin1(
 	struct engine *engine, const engine_value *string, char *target, size_t length)
 {
-	to_local<v8::String>(string)->WriteOneByteV2(
-		engine->isolate, 0, (uint32_t)length, reinterpret_cast<uint8_t *>(target));
+	v8::Local<v8::String> text = text_of(engine->isolate, string);
+	const size_t there = std::min(length, (size_t)text->Length());
+	text->WriteOneByteV2(
+		engine->isolate, 0, (uint32_t)there, reinterpret_cast<uint8_t *>(target));
+	memset(target + there, 0, length - there);
 }
 
 void engine_string_write_utf16(
 	struct engine *engine, const engine_value *string, uint16_t *target, size_t length)
 {
-	to_local<v8::String>(string)->WriteV2(engine->isolate, 0, (uint32_t)length, target);
+	v8::Local<v8::String> text = text_of(engine->isolate, string);
+	const size_t there = std::min(length, (size_t)text->Length());
+	text->WriteV2(engine->isolate, 0, (uint32_t)there, target);
+	memset(target + there, 0, (length - there) * sizeof *target);
 }
 
 std::string utf8_of(struct engine *engine, v8::Local<v8::String> string)
@@ -341,8 +401,17 @@ engine_value *engine_get_index(struct engine *engine, engine_value *object, uint
 		engine, value.As<v8::Object>()->Get(context_of(engine), index), try_catch);
 }
 
+static int throw_no_object(struct engine *engine)
+{
+	engine_throw(engine, "TypeError", "ERR_INVALID_ARG_TYPE",
+		"What should get a property is not an object");
+	return -ECANCELED;
+}
+
 int engine_set(struct engine *engine, engine_value *object, const char *name, engine_value *value)
 {
+	if (!to_local(object)->IsObject())
+		return throw_no_object(engine);
 	v8::TryCatch try_catch(engine->isolate);
 	v8::Maybe<bool> done = to_local<v8::Object>(object)->Set(
 		context_of(engine), string_of(engine, name), to_local(value));
@@ -352,15 +421,27 @@ int engine_set(struct engine *engine, engine_value *object, const char *name, en
 int engine_set_index(
 	struct engine *engine, engine_value *object, uint32_t index, engine_value *value)
 {
+	if (!to_local(object)->IsObject())
+		return throw_no_object(engine);
 	v8::TryCatch try_catch(engine->isolate);
 	v8::Maybe<bool> done =
 		to_local<v8::Object>(object)->Set(context_of(engine), index, to_local(value));
 	return done.IsJust() ? 0 : exceptions_keep(engine, try_catch);
 }
 
+void engine_set_prototype(struct engine *engine, engine_value *object, engine_value *prototype)
+{
+	if (!to_local(object)->IsObject())
+		return;
+	(void)to_local<v8::Object>(object)
+		->SetPrototypeV2(context_of(engine), to_local(prototype))
+		.FromMaybe(false);
+}
+
 uint32_t engine_array_length(const engine_value *array)
 {
-	return to_local<v8::Array>(array)->Length();
+	v8::Local<v8::Value> value = to_local(array);
+	return value->IsArray() ? value.As<v8::Array>()->Length() : 0;
 }
 
 engine_value *engine_global(struct engine *engine)

@@ -2,15 +2,23 @@
 
 import { DOMException } from './errors.js';
 import { native } from './native.js';
+import { RegExpPrototypeExec } from './primordials.js';
 import { requireArguments } from './webidl.js';
 
+const FOREIGN = /[^\t\n\f\r +/0-9A-Za-z=]/;
 const { base64Decode, base64Encode } = native;
 
 export function atob(data) {
 	requireArguments(arguments.length, 1, 'atob');
-	const result = base64Decode(`${data}`);
+	const text = `${data}`;
+	const result = base64Decode(text);
 	if (result === undefined)
-		throw new DOMException('The string to be decoded is not correctly encoded.', 'InvalidCharacterError');
+		throw new DOMException(
+			RegExpPrototypeExec(FOREIGN, text) !== null
+				? 'Invalid character'
+				: 'The string to be decoded is not correctly encoded.',
+			'InvalidCharacterError',
+		);
 	return result;
 }
 

@@ -18,6 +18,8 @@ import {
 	TypeError,
 	TypedArrayPrototypeGetBuffer,
 	Uint8Array,
+	hardenRegExp,
+	TypedArrayPrototypeGetLength,
 } from './primordials.js';
 import { bytesOf, isBufferSource } from './bytes.js';
 import { decodeUtf8, encodeUtf8 } from './encoding.js';
@@ -75,7 +77,7 @@ function toEndings(value) {
 	return endings;
 }
 
-const lineEndings = /\r\n?/g;
+const lineEndings = hardenRegExp(/\r\n?/g);
 
 // BlobPart: bytes now, whatever the buffer becomes later.
 function toPart(value, convertStrings) {
@@ -86,10 +88,10 @@ function toPart(value, convertStrings) {
 
 function join(parts) {
 	let length = 0;
-	for (let i = 0; i < parts.length; i++) length += parts[i].length;
+	for (let i = 0; i < parts.length; i++) length += TypedArrayPrototypeGetLength(parts[i]);
 	if (parts.length === 1) return parts[0];
 	const bytes = new Uint8Array(length);
-	for (let i = 0, at = 0; i < parts.length; at += parts[i++].length)
+	for (let i = 0, at = 0; i < parts.length; at += TypedArrayPrototypeGetLength(parts[i++]))
 		TypedArrayPrototypeSet(bytes, parts[i], at);
 	return bytes;
 }

@@ -21,6 +21,7 @@ import {
 	TypeError,
 	Uint8Array,
 	ArrayBufferPrototypeGetByteLength,
+	isolate,
 } from './primordials.js';
 import { blobBytes, isBlob, joinBytes, makeBlob, streamOfBytes } from './blob.js';
 import { bytesOf, isBufferSource, isUint8Array } from './bytes.js';
@@ -68,6 +69,7 @@ export class Body {
 		this.consumed = false;
 	}
 }
+isolate(Body);
 
 // The order of isolate/http_exchange.c.
 const KIND_TEXT = 0;
@@ -178,6 +180,7 @@ class ReadAll {
 		this.reject(reason);
 	}
 }
+isolate(ReadAll);
 
 export function readAllBytes(stream) {
 	const all = new ReadAll(stream);
@@ -203,6 +206,11 @@ function takeAll(body, kind) {
 		return kind === KIND_TEXT ? withoutBom(source) : encodeUtf8(source);
 	if (isReceived(source)) return source.whole(kind);
 	return kind === KIND_TEXT ? decodeUtf8(source) : TypedArrayPrototypeSlice(source);
+}
+
+// The bytes of BODY, which is not unusable, or a promise of them.
+export function takeBytes(body) {
+	return takeAll(body, KIND_BYTES);
 }
 
 function toBuffer(bytes) {

@@ -35,6 +35,7 @@ import {
 	Object,
 	ObjectDefineProperty,
 	ObjectGetOwnPropertyDescriptor,
+	ObjectGetPrototypeOf,
 	ObjectHasOwn,
 	ObjectKeys,
 	ObjectPrototype,
@@ -68,7 +69,11 @@ import { native } from './native.js';
 import { untransferable } from './untransferable.js';
 import { isObject, isPlatformObject, requireArguments, toDictionary, toSequence } from './webidl.js';
 
-const { kind } = native;
+const { kind, kindOfMost } = native;
+
+// What kindOfMost says.
+const PLAIN = 0;
+const ARRAY = 1;
 
 const views = {
 	__proto__: null,
@@ -109,6 +114,12 @@ export function registerCloneable(is, clone) {
 	cloneables[cloneables.length] = { is, clone };
 }
 
+// messaging/serialize.js fills this in: the transfer of ports and streams.
+let transferMore = { needed: () => false, clone: undefined };
+export function setTransfer(more) {
+	transferMore = more;
+}
+
 class Cloner {
 	constructor(twins) {
 		this.memory = new SafeMap(); // original -> clone
@@ -131,14 +142,13 @@ class Cloner {
 	object(value) {
 		const known = this.memory.get(value);
 		if (known !== undefined) return known;
+		const most = kindOfMost(value);
+		if (most === PLAIN) return this.plain(value);
+		if (most === ARRAY) return this.array(value);
 		const name = kind(value);
 		switch (name) {
-			case '':
-				return this.plain(value);
 			case 'Arguments':
 				return this.properties(value, this.keep(value, {}));
-			case 'Array':
-				return this.array(value);
 			case 'Map':
 				return this.map(value);
 			case 'Set':
@@ -184,7 +194,8 @@ class Cloner {
 					value,
 					cloneables[i].clone(value, (inner) => this.clone(inner)),
 				);
-		if (isPlatformObject(value)) throw cannotClone('#<Object>');
+		if (ObjectGetPrototypeOf(value) !== ObjectPrototype && isPlatformObject(value))
+			throw cannotClone('#<Object>');
 		return this.properties(value, this.keep(value, {}));
 	}
 
@@ -383,6 +394,7 @@ export function structuredClone(value, options = undefined) {
 	requireArguments(arguments.length, 1, 'structuredClone');
 	const transfer = options === undefined ? [] : toTransferList(options);
 	if (!isObject(value) && typeof value !== 'symbol' && transfer.length === 0) return value;
+	if (transfer.length > 0 && transferMore.needed(transfer)) return transferMore.clone(value, transfer);
 	const twins = makeTwins(transfer);
 	const result = new Cloner(twins).clone(value);
 	for (let i = 0; i < transfer.length; i++) move(transfer[i], twins.get(transfer[i]));

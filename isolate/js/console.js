@@ -5,6 +5,7 @@ import {
 	ArrayIsArray,
 	ArrayPrototypePush,
 	ArrayPrototypeUnshift,
+	Error,
 	ErrorCaptureStackTrace,
 	FunctionPrototypeBind,
 	MapIteratorPrototypeNext,
@@ -22,6 +23,7 @@ import {
 	ObjectValues,
 	ReflectApply,
 	SafeMap,
+	SafeWeakMap,
 	SetIteratorPrototypeNext,
 	SetPrototypeValues,
 	StringPrototypeIncludes,
@@ -49,13 +51,19 @@ let indent = '';
 const counts = new SafeMap();
 const times = new SafeMap();
 
+// Where it goes: in a thread, to the streams of the process, which its parent reads.
+let output = writeStdio;
+export function setConsoleOutput(write) {
+	output = write;
+}
+
 function write(fd, text) {
 	if (indent !== '') {
 		if (StringPrototypeIncludes(text, '\n'))
 			text = StringPrototypeReplaceAll(text, '\n', `\n${indent}`);
 		text = indent + text;
 	}
-	writeStdio(fd, `${text}\n`);
+	output(fd, `${text}\n`);
 }
 
 function format(args) {
@@ -288,11 +296,11 @@ const methods = {
 		ErrorCaptureStackTrace(error, console.trace);
 		write(STDERR, error.stack);
 	},
-	dir(object, options) {
+	dir(object = undefined, options = undefined) {
 		write(STDOUT, inspect(object, { __proto__: null, customInspect: false, ...options }));
 	},
 	dirxml: log,
-	assert(expression, ...args) {
+	assert(expression = false, ...args) {
 		if (expression) return;
 		if (args.length > 0 && typeof args[0] === 'string')
 			args[0] = `Assertion failed: ${args[0]}`;
@@ -319,7 +327,7 @@ const methods = {
 	groupEnd() {
 		indent = StringPrototypeSlice(indent, 0, MathMax(0, indent.length - GROUP_INDENT));
 	},
-	table(tabularData, properties = undefined) {
+	table(tabularData = undefined, properties = undefined) {
 		if (properties !== undefined && !ArrayIsArray(properties))
 			throw invalidArgumentType('properties', 'an instance of Array', properties);
 		if (tabularData === null || typeof tabularData !== 'object') {
@@ -345,7 +353,23 @@ const methods = {
 	timeStamp() {},
 	profile() {},
 	profileEnd() {},
+	createTask(name = undefined) {
+		if (typeof name !== 'string' || name === '')
+			throw new Error('First argument must be a non-empty string.');
+		const task = { run };
+		tasks.set(task, true);
+		return task;
+	},
 };
+
+// Of createTask. A debugger would show them in stacks; its own method does, while it is there.
+const tasks = new SafeWeakMap();
+
+function run(call = undefined) {
+	if (!tasks.has(this)) throw new Error("'run' called with illegal receiver.");
+	if (typeof call !== 'function') throw new Error('First argument must be a function.');
+	return ReflectApply(call, undefined, []);
+}
 
 // A namespace object: an empty object between it and Object.prototype, and methods that
 // work without `this`.

@@ -1,4 +1,5 @@
-// crypto.getRandomValues and crypto.randomUUID (Web Cryptography, section 10).
+// crypto.getRandomValues and crypto.randomUUID (Web Cryptography, section 10): what they do.
+// The interface is in node/crypto/web.js.
 
 import {
 	ArrayBufferIsView,
@@ -8,9 +9,8 @@ import {
 	Uint8Array,
 } from './primordials.js';
 import { typedArrayName, viewByteLength } from './bytes.js';
-import { codedError, DOMException } from './errors.js';
+import { codedError, DOMException, QuotaExceededError } from './errors.js';
 import { native } from './native.js';
-import { defineInterface, illegalConstructor, illegalInvocation, internalToken, requireArguments } from './webidl.js';
 
 const { randomFill } = native;
 
@@ -65,40 +65,23 @@ function isIntegerArray(name) {
 	}
 }
 
-export class Crypto {
-	#brand;
-
-	constructor(token = undefined) {
-		if (token !== internalToken) illegalConstructor();
-	}
-	getRandomValues(array) {
-		if (!(#brand in this)) illegalInvocation();
-		requireArguments(arguments.length, 1, 'Crypto.getRandomValues');
-		if (!ArrayBufferIsView(array))
-			throw codedError(
-				TypeError,
-				'ERR_INVALID_ARG_TYPE',
-				'Crypto.getRandomValues: the argument is not an ArrayBufferView',
-			);
-		if (!isIntegerArray(typedArrayName(array)))
-			throw new DOMException(
-				'The data argument must be an integer-type TypedArray',
-				'TypeMismatchError',
-			);
-		const length = viewByteLength(array);
-		if (length > QUOTA)
-			throw new DOMException(
-				`The requested length exceeds ${QUOTA} bytes`,
-				'QuotaExceededError',
-			);
-		if (length > 0) randomFill(array);
-		return array;
-	}
-	randomUUID() {
-		return #brand in this ? makeUUID() : illegalInvocation();
-	}
+export function getRandomValues(array) {
+	if (!ArrayBufferIsView(array))
+		throw codedError(
+			TypeError,
+			'ERR_INVALID_ARG_TYPE',
+			'Crypto.getRandomValues: the argument is not an ArrayBufferView',
+		);
+	if (!isIntegerArray(typedArrayName(array)))
+		throw new DOMException(
+			'The data argument must be an integer-type TypedArray',
+			'TypeMismatchError',
+		);
+	const length = viewByteLength(array);
+	if (length > QUOTA)
+		throw new QuotaExceededError(`The requested length exceeds ${QUOTA} bytes`);
+	if (length > 0) randomFill(array);
+	return array;
 }
-defineInterface(Crypto, 'Crypto');
 
-export const crypto = new Crypto(internalToken);
 export { makeUUID as randomUUID };

@@ -4,10 +4,13 @@ import {
 	Error,
 	ErrorCaptureStackTrace,
 	ErrorPrototype,
+	NumberIsFinite,
 	ObjectDefineProperty,
 	ObjectSetPrototypeOf,
+	RangeError,
 	TypeError,
 } from './primordials.js';
+import { hooks } from './hooks.js';
 import { defineInterface, hasDictionaryMember, toDictionary } from './webidl.js';
 
 const constants = {
@@ -94,6 +97,9 @@ class Fields extends Identity {
 const { fieldName, is, message: fieldMessage } = Fields;
 export { is as isDOMException };
 
+// For stacks that are made without running anything of the program.
+hooks.headline = (value) => (is(value) ? `${fieldName(value)}: ${fieldMessage(value)}` : undefined);
+
 function check(value) {
 	if (!is(value)) throw new TypeError('Illegal invocation');
 	return value;
@@ -141,6 +147,37 @@ export class DOMException {
 }
 ObjectSetPrototypeOf(DOMException.prototype, ErrorPrototype);
 defineInterface(DOMException, 'DOMException', constants);
+
+// A quota or a request for it: a number of bytes or the like, null when it is not told.
+function toQuota(value, what) {
+	if (value === undefined) return null;
+	const number = +value;
+	if (!NumberIsFinite(number)) throw new TypeError(`QuotaExceededError: ${what} is not finite`);
+	if (number < 0) throw new RangeError(`QuotaExceededError: ${what} is negative`);
+	return number;
+}
+
+export class QuotaExceededError extends DOMException {
+	#quota;
+	#requested;
+
+	constructor(message = '', options = undefined) {
+		super(message, 'QuotaExceededError');
+		const dictionary = toDictionary(options, 'options');
+		this.#quota = toQuota(dictionary.quota, 'quota');
+		this.#requested = toQuota(dictionary.requested, 'requested');
+		if (this.#quota !== null && this.#requested !== null && this.#requested < this.#quota)
+			throw new RangeError('QuotaExceededError: less was requested than the quota allows');
+	}
+	get quota() {
+		return #quota in check(this) ? this.#quota : check(undefined);
+	}
+	get requested() {
+		return #requested in check(this) ? this.#requested : check(undefined);
+	}
+}
+ObjectDefineProperty(QuotaExceededError, 'length', { __proto__: null, value: 0, configurable: true });
+defineInterface(QuotaExceededError, 'QuotaExceededError');
 
 // ---- for the library ----
 

@@ -574,7 +574,12 @@ export class PromiseRejectionEvent extends Event {
 }
 defineInterface(PromiseRejectionEvent, 'PromiseRejectionEvent');
 
-// There is no MessagePort here, so only the empty sequence converts.
+// messaging/port.js fills this in: it comes later in the order of imports.
+let isMessagePort = () => false;
+export function setMessagePorts(is) {
+	isMessagePort = is;
+}
+
 function toPorts(value) {
 	const iterator = isObject(value) ? value[SymbolIterator] : undefined;
 	if (typeof iterator !== 'function')
@@ -582,7 +587,8 @@ function toPorts(value) {
 	return toSequence(
 		value,
 		iterator,
-		() => {
+		(port) => {
+			if (isMessagePort(port)) return port;
 			throw new TypeError('MessageEvent constructor: a port is not a MessagePort');
 		},
 		'MessageEvent constructor: ports',

@@ -12,6 +12,7 @@ import {
 	StringPrototypeSlice,
 	StringPrototypeToUpperCase,
 	TypeError,
+	isolate,
 } from './primordials.js';
 import {
 	anyOf,
@@ -47,6 +48,7 @@ import {
 	toDictionary,
 	toUSVString,
 } from './webidl.js';
+import { checkWebSocket } from './websocket/pair.js';
 
 // ---- requests ----
 
@@ -63,6 +65,7 @@ class Settings {
 	keepalive = false;
 	unix = ''; // an extension: the path of the socket that the server listens on
 }
+isolate(Settings);
 const defaults = new Settings();
 
 function copySettings(settings) {
@@ -105,6 +108,7 @@ export class RequestState {
 		return (this.abortSignal ??= createAbortSignal());
 	}
 }
+isolate(RequestState);
 
 const referrerPolicies = enumeration('referrerPolicy', [
 	'', 'no-referrer', 'no-referrer-when-downgrade', 'same-origin', 'origin', 'strict-origin',
@@ -397,6 +401,7 @@ export class ResponseState {
 		this.type = 'default';
 		this.href = ''; // where it came from
 		this.redirected = false;
+		this.webSocket = undefined; // that the client gets, with status 101
 	}
 	headerList() {
 		if (this.list === undefined) {
@@ -407,6 +412,7 @@ export class ResponseState {
 		return this.list;
 	}
 }
+isolate(ResponseState);
 
 function hasNullBody(status) {
 	return status === 204 || status === 205 || status === 304 || status === 101 || status === 103;
@@ -431,13 +437,15 @@ function checkStatusText(text) {
 function makeResponse(body, init) {
 	if (init === undefined || init === null) return new ResponseState(body, 200, '', undefined);
 	const dictionary = toDictionary(init, 'Response constructor');
-	const { headers } = dictionary;
+	const { headers, webSocket } = dictionary;
 	const list = headers === undefined ? undefined : listFromInit(headers);
 	let { status, statusText } = dictionary;
 	status = status === undefined ? 200 : typeof status === 'number' ? status & 0xffff : toStatus(status);
 	statusText =
 		statusText === undefined ? '' : toByteString(statusText, 'Response constructor: statusText');
-	if (status < 200 || status > 599)
+	const upgrades = webSocket !== undefined && webSocket !== null;
+	if (upgrades) checkWebSocket(webSocket, status);
+	else if (status < 200 || status > 599)
 		throw new RangeError(`The status provided (${status}) must be in the range of 200 to 599.`);
 	if (statusText !== '') checkStatusText(statusText);
 	if (body !== null) {
@@ -446,7 +454,9 @@ function makeResponse(body, init) {
 		if (list !== undefined && body.type !== undefined && !list.has('content-type'))
 			list.append('content-type', body.type);
 	}
-	return new ResponseState(body, status, statusText, list);
+	const state = new ResponseState(body, status, statusText, list);
+	if (upgrades) state.webSocket = webSocket;
+	return state;
 }
 
 let stateOfResponse;
@@ -514,10 +524,14 @@ export class Response {
 		const state = this.#state;
 		return (state.headers ??= wrapHeaders(state.headerList(), state.guard));
 	}
+	get webSocket() {
+		return #state in this ? (this.#state.webSocket ?? null) : illegalInvocation();
+	}
 	clone() {
 		if (!(#state in this)) illegalInvocation();
 		const source = this.#state;
 		const { body } = source;
+		if (source.webSocket !== undefined) throw new TypeError('Response.clone: it has a webSocket');
 		if (body !== null && isUnusable(body))
 			throw new TypeError('Response.clone: Body has already been consumed.');
 		const list = source.headerList().copy();

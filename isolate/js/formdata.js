@@ -16,6 +16,7 @@ import {
 	TypeError,
 	Uint8Array,
 	uncurryThis,
+	hardenRegExp,
 } from './primordials.js';
 import { blobBytes, isBlob, isFile, joinBytes, makeFile } from './blob.js';
 import { decodeUtf8, encodeUtf8 } from './encoding.js';
@@ -161,7 +162,7 @@ export function formFromList(list) {
 
 // ---- writing ----
 
-const newlines = /\r\n?|\n/g;
+const newlines = hardenRegExp(/\r\n?|\n/g);
 
 function escapeName(name) {
 	let text = StringPrototypeReplaceAll(name, '\n', '%0A');

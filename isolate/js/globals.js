@@ -13,15 +13,15 @@ import {
 import { AbortController, AbortSignal } from './abort.js';
 import { atob, btoa } from './base64.js';
 import { structuredClone } from './clone.js';
+import { CompressionStream, DecompressionStream } from './compression.js';
 import { console } from './console.js';
-import { crypto, Crypto } from './crypto.js';
 import {
 	TextDecoder,
 	TextDecoderStream,
 	TextEncoder,
 	TextEncoderStream,
 } from './encoding.js';
-import { DOMException } from './errors.js';
+import { DOMException, QuotaExceededError } from './errors.js';
 import {
 	CustomEvent,
 	defineEventHandler,
@@ -53,6 +53,7 @@ import {
 } from './streams.js';
 import { onUncaught, reportException } from './uncaught.js';
 import { URL, URLSearchParams } from './url.js';
+import { URLPattern } from './url_pattern.js';
 import {
 	defineInterface,
 	illegalConstructor,
@@ -97,7 +98,7 @@ export function defineFunctions(functions) {
 }
 
 // An attribute; REPLACEABLE: assigning makes it an ordinary property.
-function defineAttribute(name, value, replaceable) {
+export function defineAttribute(name, value, replaceable) {
 	const accessors = {
 		get [name]() {
 			return value;
@@ -221,8 +222,9 @@ export function defineWebGlobals() {
 		AbortController,
 		AbortSignal,
 		ByteLengthQueuingStrategy,
+		CompressionStream,
+		DecompressionStream,
 		CountQueuingStrategy,
-		Crypto,
 		CustomEvent,
 		DOMException,
 		ErrorEvent,
@@ -232,6 +234,7 @@ export function defineWebGlobals() {
 		Navigator,
 		Performance,
 		PromiseRejectionEvent,
+		QuotaExceededError,
 		ReadableByteStreamController,
 		ReadableStream,
 		ReadableStreamBYOBReader,
@@ -245,6 +248,7 @@ export function defineWebGlobals() {
 		TransformStream,
 		TransformStreamDefaultController,
 		URL,
+		URLPattern,
 		URLSearchParams,
 		WritableStream,
 		WritableStreamDefaultController,
@@ -252,7 +256,6 @@ export function defineWebGlobals() {
 		console, // a namespace, which has the same attributes
 	});
 	defineFunctions({ atob, btoa, queueMicrotask, reportError, structuredClone });
-	defineAttribute('crypto', crypto, false);
 	defineAttribute('navigator', new Navigator(internalToken), false);
 	defineAttribute('performance', performance, true);
 	defineAttribute('self', globalObject, true);

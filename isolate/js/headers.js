@@ -17,6 +17,7 @@ import {
 	StringPrototypeToLowerCase,
 	SymbolIterator,
 	TypeError,
+	isolate,
 } from './primordials.js';
 import {
 	defineInterface,
@@ -265,6 +266,7 @@ export class HeaderList {
 		return (this.sorted = sorted);
 	}
 }
+isolate(HeaderList);
 
 // ---- filling ----
 

@@ -14,9 +14,11 @@ import { dispatch, Event, globalTarget, hasListeners, makeTrusted } from './even
 import { isResponse, Request, stateOfResponse } from './fetch.js';
 import { hooks } from './hooks.js';
 import { native } from './native.js';
+import { drainServers, hasServer, probeServer } from './node/http/serving.js';
 import { registerBuiltin } from './node/registry.js';
 import { endProcess, process } from './process.js';
 import { dropBody, notAResponse, setProgram } from './server.js';
+import { drainWebSockets } from './websocket.js';
 import { defineInterface, illegalInvocation, isObject, requireArguments } from './webidl.js';
 
 let program; // the default export; undefined without one
@@ -154,15 +156,21 @@ async function start(task) {
 	await callProgram(task, 'start');
 }
 
+// The default export, or what takes its place in CommonJS that a compiler of modules made,
+// alone or in a bundle.
+function programOf(given) {
+	return isObject(given) && given.__esModule === true ? given.default : given;
+}
+
 // GIVEN: the default export; ENV: the tenant's environment; NEEDED: whether some listener is
 // there for HTTP, or nothing else to do, because the program did not take it over with
 // node:net. Returns a promise when the program has a start function, and is called again, with
 // STARTED, when that has settled.
 hooks.startServer = (given, env, needed, started) => {
-	program = given;
+	program = programOf(given);
 	environment = env ?? {};
 	const fetches = has('fetch');
-	setProgram(fetches ? given : withoutFetch, environment);
+	setProgram(fetches ? program : withoutFetch, environment);
 	if (!started && has('start')) {
 		const promise = start(new Task('start', ignore));
 		PromisePrototypeThen(promise, undefined, ignore); // C looks at it
@@ -175,7 +183,7 @@ hooks.startServer = (given, env, needed, started) => {
 
 // Of a program that may be a script (`tenantd run`): does its default export GIVEN serve?
 hooks.serves = (given) => {
-	program = given;
+	program = programOf(given);
 	return has('fetch') || has('scheduled');
 };
 
@@ -194,7 +202,13 @@ async function probeHealth(task) {
 
 const probeInit = { __proto__: null, headers: [['user-agent', 'tenantd-probe/1']] };
 
+// A program that has a server of node:http instead is asked through that.
 async function probeHttp(task, path) {
+	if (!has('fetch') && hasServer()) {
+		const status = await probeServer(path);
+		if (status < 200 || status > 399) throw `${path} gave status ${status}`;
+		return;
+	}
 	const request = new Request(`http://localhost${path}`, probeInit);
 	const response = await callProgram(task, 'fetch', request);
 	if (!isResponse(response)) throw notAResponse(response);
@@ -245,6 +259,8 @@ const SHUTDOWN = 2;
 // The drain begins. Which of the two the program listens to.
 hooks.drain = () => {
 	const heard = process.emit('SIGTERM', 'SIGTERM', 15) ? HEARD : 0;
+	drainServers();
+	drainWebSockets();
 	return has('shutdown') || hasListeners(globalTarget, 'shutdown') ? heard | SHUTDOWN : heard;
 };
 

@@ -1,9 +1,10 @@
-// performance.now and performance.timeOrigin (High Resolution Time).
+// performance.now and performance.timeOrigin (High Resolution Time). The rest of Performance
+// is in node/own/internal/perf/performance.js.
 
 import { DateNow } from './primordials.js';
 import { EventTarget, setEventTimeOrigin } from './events.js';
 import { native } from './native.js';
-import { defineInterface, illegalConstructor, illegalInvocation, inspectCustom, internalToken } from './webidl.js';
+import { defineInterface, illegalConstructor, illegalInvocation, inspectCustom, internalToken, isObject } from './webidl.js';
 
 const { hrtime } = native;
 
@@ -16,6 +17,11 @@ export function startClock() {
 	timeOrigin = DateNow();
 	setEventTimeOrigin(monotonicOrigin);
 }
+
+// Milliseconds.
+export const clockOrigins = () => ({ monotonic: monotonicOrigin, wall: timeOrigin });
+
+let isPerformance;
 
 export class Performance extends EventTarget {
 	#brand;
@@ -31,15 +37,28 @@ export class Performance extends EventTarget {
 		return #brand in this ? timeOrigin : illegalInvocation();
 	}
 	toJSON() {
-		return #brand in this ? { timeOrigin } : illegalInvocation();
+		if (!(#brand in this)) illegalInvocation();
+		return {
+			nodeTiming: this.nodeTiming,
+			timeOrigin,
+			eventLoopUtilization: this.eventLoopUtilization(),
+		};
 	}
 	[inspectCustom](depth, options, inspect) {
 		if (typeof depth === 'number' && depth < 0) return 'Performance';
 		const inner = { __proto__: null, ...options };
 		if (typeof options.depth === 'number') inner.depth = options.depth - 1;
-		return `Performance ${inspect({ timeOrigin: this.timeOrigin }, inner)}`;
+		const { nodeTiming } = this;
+		return `Performance ${inspect({ nodeTiming, timeOrigin: this.timeOrigin }, inner)}`;
+	}
+	static {
+		isPerformance = (value) => isObject(value) && #brand in value;
 	}
 }
 defineInterface(Performance, 'Performance');
 
 export const performance = new Performance(internalToken);
+
+export function requirePerformance(value) {
+	if (!isPerformance(value)) illegalInvocation();
+}

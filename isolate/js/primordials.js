@@ -91,10 +91,13 @@ export const ObjectKeys = bound(Object, 'keys');
 export const ObjectSeal = bound(Object, 'seal');
 export const ObjectSetPrototypeOf = bound(Object, 'setPrototypeOf');
 export const ObjectValues = bound(Object, 'values');
+export const ReflectConstruct = bound(Reflect, 'construct');
+export const ReflectDeleteProperty = bound(Reflect, 'deleteProperty');
 export const ReflectApply = bound(Reflect, 'apply');
 export const ReflectGetOwnPropertyDescriptor = bound(Reflect, 'getOwnPropertyDescriptor');
 export const ReflectOwnKeys = bound(Reflect, 'ownKeys');
 export const StringFromCharCode = bound(String, 'fromCharCode');
+export const SymbolDispose = Symbol.dispose;
 export const SymbolFor = bound(Symbol, 'for');
 export const ErrorCaptureStackTrace = bound(Error, 'captureStackTrace');
 export const { NEGATIVE_INFINITY, POSITIVE_INFINITY, MAX_SAFE_INTEGER: NumberMaxSafeInteger } = Number;
@@ -249,6 +252,7 @@ function makeSafe(Unsafe, Safe) {
 // The constructors must not be given an iterable: they would call a replaced `next`.
 export const SafeMap = makeSafe(Map, class SafeMap extends Map {});
 export const SafeSet = makeSafe(Set, class SafeSet extends Set {});
+export const SafeWeakMap = makeSafe(WeakMap, class SafeWeakMap extends WeakMap {});
 
 // Array.prototype.push.apply without a limit on the number of items.
 export function ArrayPrototypePushApply(target, items) {
@@ -268,6 +272,18 @@ export function hidePromise(promise) {
 export function isolate(Class) {
 	ObjectSetPrototypeOf(Class.prototype, null);
 	return Class;
+}
+
+// A regular expression that RegExp.prototype[Symbol.replace] and the like use as it is: they
+// look up exec and flags as properties, which a tenant may have replaced on the prototype.
+const regexpNames = Reflect.ownKeys(RegExp.prototype);
+export function hardenRegExp(regexp) {
+	for (let i = 0; i < regexpNames.length; i++) {
+		if (regexpNames[i] === 'constructor') continue;
+		const value = regexp[regexpNames[i]];
+		ObjectDefineProperty(regexp, regexpNames[i], { __proto__: null, value });
+	}
+	return regexp;
 }
 
 // V8 makes SharedArrayBuffer only in a context that came out of a snapshot, so these are

@@ -8,12 +8,11 @@ import { codes } from './node/errors.js';
 import { process, ProcessPrototype } from './node/process_object.js';
 import { registerBuiltin, builtinModule } from './node/registry.js';
 import { getStdin, stderr, stdout } from './node/stdio.js';
-import { validateFunction, validateObject, validateString } from './node/validators.js';
+import { validateArray, validateFunction, validateInteger, validateObject, validateString } from './node/validators.js';
 import {
-	Error,
-	ErrorCaptureStackTrace,
-	NumberIsInteger,
+	NumberIsNaN,
 	ObjectDefineProperty,
+	ObjectFreeze,
 	ObjectKeys,
 	ObjectSetPrototypeOf,
 	Proxy,
@@ -26,7 +25,8 @@ import {
 } from './primordials.js';
 import { enqueueTick } from './ticks.js';
 import { onUncaught } from './uncaught.js';
-import { invalidArgumentType, nodeError } from './validate.js';
+import { nodeError } from './validate.js';
+import { emitWarning, printWarning } from './warnings.js';
 
 export { process };
 
@@ -71,6 +71,14 @@ function makeEnvironment(values) {
 					'ERR_INVALID_OBJECT_DEFINE_PROPERTY',
 					"'process.env' does not accept an accessor(getter/setter) descriptor",
 				);
+			if (!descriptor.configurable || !descriptor.writable || !descriptor.enumerable)
+				throw nodeError(
+					TypeError,
+					'ERR_INVALID_OBJECT_DEFINE_PROPERTY',
+					"'process.env' only accepts a configurable, writable, and enumerable data descriptor",
+				);
+			if (typeof name === 'symbol' || typeof descriptor.value === 'symbol')
+				throw new TypeError('Cannot convert a Symbol value to a string');
 			ObjectDefineProperty(target, name, {
 				__proto__: null,
 				value: `${descriptor.value}`,
@@ -88,7 +96,7 @@ function makeEnvironment(values) {
 function toExitCode(value) {
 	if (value === undefined || value === null) return undefined;
 	const number = typeof value === 'string' && value !== '' ? +value : value;
-	if (!NumberIsInteger(number)) throw invalidArgumentType('code', 'of type number', value);
+	validateInteger(NumberIsNaN(number) ? value : number, 'code');
 	return number;
 }
 
@@ -108,6 +116,8 @@ function emitExit() {
 function exit(code) {
 	if (code !== undefined) process.exitCode = code;
 	native.exit(emitExit());
+	// In a thread that returns, and ends what runs when V8 next looks.
+	for (;;);
 }
 
 function emitBeforeExit() {
@@ -127,6 +137,8 @@ function hrtime(previous) {
 	const seconds = +String(now / 1000000000n);
 	const nanoseconds = +String(now % 1000000000n);
 	if (previous === undefined) return [seconds, nanoseconds];
+	validateArray(previous, 'time');
+	if (previous.length !== 2) throw new codes.ERR_OUT_OF_RANGE('time', 2, previous.length);
 	let s = seconds - previous[0];
 	let n = nanoseconds - previous[1];
 	if (n < 0) {
@@ -147,53 +159,6 @@ memoryUsage.rss = function rss() {
 	return native.memoryUsage()[0];
 };
 
-// ---- warnings ----
-
-function makeWarning(warning, type, code, constructor, detail) {
-	if (typeof warning !== 'string') return warning;
-	const error = new Error(warning);
-	error.name = type;
-	if (code !== undefined) error.code = code;
-	if (detail !== undefined) error.detail = detail;
-	ErrorCaptureStackTrace(error, constructor ?? emitWarning);
-	return error;
-}
-
-function printWarning(warning) {
-	const code = warning.code ? `[${warning.code}] ` : '';
-	const detail = typeof warning.detail === 'string' ? `\n${warning.detail}` : '';
-	const text = `${warning.name}: ${warning.message}`;
-	native.writeStdio(2, `(tenantd) ${code}${text}${detail}\n`);
-}
-
-function deliverWarning(warning) {
-	const deprecation = warning.name === 'DeprecationWarning';
-	if (deprecation && process.throwDeprecation) throw warning;
-	if (!process.emit('warning', warning)) printWarning(warning);
-}
-
-function emitWarning(warning, type, code, constructor) {
-	let detail;
-	if (typeof type === 'object' && type !== null) {
-		({ ctor: constructor, code, detail, type } = type);
-		if (typeof detail !== 'string') detail = undefined;
-	} else if (typeof type === 'function') {
-		constructor = type;
-		type = code = undefined;
-	}
-	if (type !== undefined) validateString(type, 'type');
-	if (typeof code === 'function') {
-		constructor = code;
-		code = undefined;
-	}
-	if (code !== undefined) validateString(code, 'code');
-	if (typeof warning !== 'string' && !Error.isError(warning))
-		throw new codes.ERR_INVALID_ARG_TYPE('warning', ['Error', 'string'], warning);
-	const made = makeWarning(warning, type || 'Warning', code, constructor, detail);
-	if (made.name === 'DeprecationWarning' && process.noDeprecation) return;
-	enqueueTick(deliverWarning, [made]);
-}
-
 // ---- the rest ----
 
 const members = {
@@ -204,17 +169,17 @@ const members = {
 	argv0: 'tenantd',
 	argv: ['/tenantd'],
 	env: makeEnvironment({}),
-	config: { target_defaults: {}, variables: {} },
+	config: ObjectFreeze({ target_defaults: ObjectFreeze({}), variables: ObjectFreeze({}) }),
 	stdout,
 	stderr,
-	cpuUsage(previous) {
-		const [user, system] = native.cpuUsage();
+	cwd() {
+		return native.fsFolder();
+	},
+	threadCpuUsage(previous) {
+		const [user, system] = native.threadCpuUsage();
 		if (previous === undefined) return { user, system };
 		validateObject(previous, 'prevValue');
 		return { user: user - previous.user, system: system - previous.system };
-	},
-	cwd() {
-		return native.fsFolder();
 	},
 	constrainedMemory() {
 		return native.limits()[0];
@@ -234,9 +199,6 @@ const members = {
 	nextTick(callback, ...args) {
 		validateFunction(callback, 'callback');
 		if (!exiting) enqueueTick(callback, args);
-	},
-	umask() {
-		return 0o77;
 	},
 	uptime() {
 		return (native.hrtime() - startedAt) / 1000;
@@ -264,6 +226,7 @@ defineAccessor(
 defineAccessor('stdin', getStdin, undefined);
 
 registerBuiltin('process', () => process);
+process.on('warning', printWarning);
 
 // Whether the program took it.
 onUncaught('processEmit', (name, error, ...more) => {
@@ -285,3 +248,12 @@ hooks.startProcess = () => {
 // The loop has nothing left to do; a listener may make new work.
 hooks.beforeExit = emitBeforeExit;
 hooks.exit = () => exit();
+
+// In a thread, whose parent gave it these.
+hooks.startThreadProcess = (env, execArgv) => {
+	startedAt = native.hrtime();
+	process.argv = ['/tenantd'];
+	process.execArgv = execArgv;
+	process.env = makeEnvironment(env);
+};
+hooks.emitExit = emitExit;

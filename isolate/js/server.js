@@ -15,6 +15,7 @@ import {
 	SafeSet,
 	StringPrototypeSlice,
 	TypeError,
+	isolate,
 } from './primordials.js';
 import { createAbortSignal, signalAbort } from './abort.js';
 import { closeByteStream } from './blob.js';
@@ -28,6 +29,7 @@ import { native } from './native.js';
 import { byteControllerEnqueue, byteControllerError } from './streams/bytes.js';
 import { acquireReader, createByteState, readableCancel, readerRead } from './streams/readable.js';
 import { defineInterface, illegalInvocation, isObject, requireArguments } from './webidl.js';
+import { acceptOf, giveUp, markUsed } from './websocket/pair.js';
 
 const {
 	httpBodyCancel,
@@ -40,6 +42,7 @@ const {
 	httpHold,
 	httpRespond,
 	httpStart,
+	httpUpgrade,
 	httpWrite,
 } = native;
 
@@ -400,6 +403,7 @@ class Pump {
 		PromisePrototypeThen(readableCancel(this.stream, reason), undefined, ignore);
 	}
 }
+isolate(Pump);
 
 function ignore() {}
 
@@ -414,6 +418,51 @@ function start(exchange, state, fields, flags) {
 		flags,
 		givenLength(state.list),
 	);
+}
+
+// A connection that becomes a WebSocket: C tells onUpgraded when it is the program's.
+class Upgrade {
+	constructor(exchange, state, accept) {
+		this.exchange = exchange;
+		this.webSocket = state.webSocket;
+		this.accept = accept;
+		this.list = state.headerList();
+	}
+	onBody() {}
+	abort(reason) {
+		giveUp(this.webSocket, abortError(reason));
+	}
+	// What is sent before the first frame.
+	head() {
+		this.list.delete('sec-websocket-accept');
+		this.list.delete('sec-websocket-extensions');
+		return (
+			'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+			`Sec-WebSocket-Accept: ${this.accept}\r\n${writeFields(this.list)}\r\n`
+		);
+	}
+}
+isolate(Upgrade);
+
+const UPGRADE_FIELDS = 'upgrade: websocket\r\nsec-websocket-version: 13\r\n';
+
+function upgrade(exchange, state) {
+	const { generation, slot } = exchange;
+	const accept = acceptOf(exchange.method, exchange.headerList());
+	if (accept === undefined || !httpUpgrade(slot, generation)) {
+		giveUp(state.webSocket, new TypeError('the request did not ask for a WebSocket over HTTP/1.1'));
+		httpRespond(slot, generation, 426, undefined, UPGRADE_FIELDS, undefined, 0);
+		return;
+	}
+	markUsed(state.webSocket);
+	active[slot] = new Upgrade(exchange, state, accept);
+}
+
+// For ./node/http/upgraded.js: what to do with the connection that was SLOT's.
+export function takeUpgrade(slot) {
+	const found = active[slot];
+	active[slot] = undefined;
+	return found instanceof Upgrade ? found : undefined;
 }
 
 function sendStream(exchange, state, body, fields, flags) {
@@ -433,6 +482,10 @@ function sendStream(exchange, state, body, fields, flags) {
 // which C sends as onRequest's result, else undefined.
 function answer(exchange, state, direct) {
 	const { body } = state;
+	if (state.webSocket !== undefined) {
+		upgrade(exchange, state);
+		return undefined;
+	}
 	if (body !== null && isUnusable(body))
 		throw new TypeError(
 			'the body of the returned Response has been used: return a new Response for each request',

@@ -1,6 +1,7 @@
 // setTimeout, setInterval, setImmediate as Node has them: the order of Node's event
 // loop, objects with ref/unref/refresh, one native timer for all.
 
+import { process } from './node/process_object.js';
 import { currentContext, enterContext } from './async_context.js';
 import { hooks } from './hooks.js';
 import { requireFunction } from './validate.js';
@@ -89,9 +90,33 @@ function arm(now) {
 
 // ---- timers ----
 
+// As Node warns of what it sets to 1: of each kind once, but always of what is too long.
+let warnedNegative = false;
+let warnedNotNumber = false;
+
+function warnOfDelay(delay) {
+	let why;
+	let name;
+	if (delay > DELAY_MAX) {
+		why = 'does not fit into a 32-bit signed integer';
+		name = 'TimeoutOverflowWarning';
+	} else if (delay < 0 && !warnedNegative) {
+		warnedNegative = true;
+		why = 'is a negative number';
+		name = 'TimeoutNegativeWarning';
+	} else if (delay !== delay && !warnedNotNumber) {
+		warnedNotNumber = true;
+		why = 'is not a number';
+		name = 'TimeoutNaNWarning';
+	}
+	if (name !== undefined) process.emitWarning(`${delay} ${why}.\nTimeout duration was set to 1.`, name);
+}
+
 function toDelay(value) {
 	const delay = +value;
-	return delay >= 1 && delay <= DELAY_MAX ? MathTrunc(delay) : 1;
+	if (delay >= 1 && delay <= DELAY_MAX) return MathTrunc(delay);
+	if (delay !== 0) warnOfDelay(delay);
+	return 1;
 }
 
 // What the program holds is separate from what the heap holds, so that it cannot
@@ -103,12 +128,13 @@ class Timeout {
 		this.#state = state;
 		state.object = this;
 	}
+	// Of anything else, as in Node, they say nothing.
 	ref() {
-		setReferenced(this.#state, true);
+		if (#state in this) setReferenced(this.#state, true);
 		return this;
 	}
 	unref() {
-		setReferenced(this.#state, false);
+		if (#state in this) setReferenced(this.#state, false);
 		return this;
 	}
 	hasRef() {
@@ -133,6 +159,11 @@ class Timeout {
 	}
 	[SymbolDispose]() {
 		clear(this.#state);
+	}
+	// Some look at it, as Node has it: it will not fire again.
+	get _destroyed() {
+		const state = this.#state;
+		return state.cleared || state.index < 0;
 	}
 	static stateOf(value) {
 		return typeof value === 'object' && value !== null && #state in value

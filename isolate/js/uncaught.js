@@ -14,8 +14,19 @@ export function onUncaught(kind, listener) {
 	listeners[kind] = listener;
 }
 
+let capture;
+
+// process.setUncaughtExceptionCaptureCallback: FUNCTION gets all of them, and nobody else.
+export function setCapture(callback) {
+	capture = callback;
+}
+
 function uncaughtException(error, origin = 'uncaughtException') {
 	if (listeners.errorEvent?.(error)) return true;
+	if (capture !== undefined) {
+		capture(error);
+		return true;
+	}
 	return listeners.processEmit?.('uncaughtException', error, origin) ?? false;
 }
 
@@ -44,6 +55,12 @@ export function reportException(error, promise) {
 		error = asError(error);
 	}
 	if (!uncaughtException(error, promise ? 'unhandledRejection' : 'uncaughtException'))
+		native.fatal(error);
+}
+
+// For Node's own files: ERROR is uncaught, wherever it was thrown.
+export function triggerUncaughtException(error, fromPromise) {
+	if (!uncaughtException(error, fromPromise ? 'unhandledRejection' : 'uncaughtException'))
 		native.fatal(error);
 }
 

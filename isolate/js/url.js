@@ -75,6 +75,28 @@ function parse(input, base) {
 
 // ---- components ----
 
+function username(parts) {
+	return parts.protocolEnd + 2 < parts.usernameEnd
+		? StringPrototypeSlice(parts.href, parts.protocolEnd + 2, parts.usernameEnd)
+		: '';
+}
+
+function password(parts) {
+	return parts.hostStart > parts.usernameEnd
+		? StringPrototypeSlice(parts.href, parts.usernameEnd + 1, parts.hostStart)
+		: '';
+}
+
+function port(parts) {
+	return parts.port === OMITTED ? '' : `${parts.port}`;
+}
+
+function hash(parts) {
+	return parts.hashStart === OMITTED || parts.href.length - parts.hashStart <= 1
+		? ''
+		: StringPrototypeSlice(parts.href, parts.hashStart);
+}
+
 function search(parts) {
 	if (parts.searchStart === OMITTED) return '';
 	const end = parts.hashStart === OMITTED ? parts.href.length : parts.hashStart;
@@ -181,19 +203,13 @@ export class URL {
 		change(of(this), PROTOCOL, `${value}`);
 	}
 	get username() {
-		const parts = of(this);
-		return parts.protocolEnd + 2 < parts.usernameEnd
-			? StringPrototypeSlice(parts.href, parts.protocolEnd + 2, parts.usernameEnd)
-			: '';
+		return username(of(this));
 	}
 	set username(value) {
 		change(of(this), USERNAME, `${value}`);
 	}
 	get password() {
-		const parts = of(this);
-		return parts.hostStart > parts.usernameEnd
-			? StringPrototypeSlice(parts.href, parts.usernameEnd + 1, parts.hostStart)
-			: '';
+		return password(of(this));
 	}
 	set password(value) {
 		change(of(this), PASSWORD, `${value}`);
@@ -211,8 +227,7 @@ export class URL {
 		change(of(this), HOSTNAME, `${value}`);
 	}
 	get port() {
-		const parts = of(this);
-		return parts.port === OMITTED ? '' : `${parts.port}`;
+		return port(of(this));
 	}
 	set port(value) {
 		change(of(this), PORT, `${value}`);
@@ -238,10 +253,7 @@ export class URL {
 		));
 	}
 	get hash() {
-		const parts = of(this);
-		return parts.hashStart === OMITTED || parts.href.length - parts.hashStart <= 1
-			? ''
-			: StringPrototypeSlice(parts.href, parts.hashStart);
+		return hash(of(this));
 	}
 	set hash(value) {
 		change(of(this), HASH, `${value}`);
@@ -290,4 +302,21 @@ export { isURL };
 // it is not a URL.
 export function parseHref(input, base) {
 	return urlParse(input, base, components);
+}
+
+// What URLPattern matches of INPUT: its components without their delimiters, from the scheme
+// to the fragment; undefined when it is not a URL.
+export function urlComponents(input, base) {
+	const parts = parse(input, base);
+	if (parts === undefined) return undefined;
+	return [
+		StringPrototypeSlice(parts.href, 0, parts.protocolEnd - 1),
+		username(parts),
+		password(parts),
+		hostname(parts),
+		port(parts),
+		pathname(parts),
+		StringPrototypeSlice(search(parts), 1),
+		StringPrototypeSlice(hash(parts), 1),
+	];
 }

@@ -25,7 +25,7 @@ import { native } from './native.js';
 import {
 	defineInterface,
 	definePairIterable,
-	illegalInvocation,
+	invalidThis,
 	inspectCustom,
 	isObject,
 	requireArguments,
@@ -325,7 +325,7 @@ defineInterface(URLSearchParams, 'URLSearchParams');
 const { entries } = URLSearchParams.prototype;
 
 function of(value) {
-	return isParams(value) ? listOf(value) : illegalInvocation();
+	return isObject(value) && isParams(value) ? listOf(value) : invalidThis('URLSearchParams');
 }
 
 function inspectParams(list, depth, options, inspect) {

@@ -49,6 +49,7 @@ hooks.warmUp = () => {
 	hooks.afterFork();
 	warmServer(['text', 'json', 'other?name=value']);
 	warmTimers();
+	hooks.warmModules();
 	runTicks();
 	new TextDecoder().decode(new TextEncoder().encode('warm'));
 	JSON.parse(JSON.stringify({ a: [1, 2, 3] }));

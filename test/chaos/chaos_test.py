@@ -307,6 +307,118 @@ class ChaosTest(unittest.TestCase):
             self.cut(world, recording, point, confirmed)
         world.daemon = Daemon(folder=world.folder)
 
+    # ---- a release and its policy ----
+
+    def lawful(self, world, *, dies=False):
+        """Deploys a program that says under which policy it runs, with a policy of its own."""
+        world.count += 1
+        text = f"v{world.count}"
+        path = os.path.join(world.programs, f"{text}.js")
+        with open(path, "w") as file:
+            file.write(f"export default {{ fetch: () => new Response('{text} ' + process.env.LAW) }};\n"
+                       + ("setTimeout(() => process.exit(9), 150);\n" if dies else ""))
+        policy = os.path.join(world.programs, f"{text}.json")
+        with open(policy, "w") as file:
+            json.dump({"version": 1, "permissions": {"net": {"listen": ["127.0.0.1:0"]},
+                                                     "env": {"set": {"LAW": text}}}}, file)
+        return subprocess.Popen(
+            [os.path.join(harness.BUILD, "tenantctl"), "--socket", world.daemon.socket, "deploy",
+             NAME, path, "--policy", policy],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def check_law(self, daemon, what):
+        """What serves, which is whatever it was activated with."""
+        _, text = self.serving(daemon, what)
+        release, law = text.split()
+        self.assertEqual(release, law, what)
+        self.assertEqual([name for name in os.listdir(daemon.policies) if name.startswith(".")], [],
+                         what)
+        return release
+
+    def test_kills_between_release_and_policy(self):
+        world = self.world()
+        out, error = self.lawful(world).communicate(timeout=60 * SLOW)
+        before, number = self.check_law(world.daemon, out + error), 0
+        while True:
+            number += 1
+            time.sleep(0.2 * SLOW)  # what its start leaves for when it is idle
+            killer = subprocess.Popen(
+                ["strace", "-q", "-o", "/dev/null", "-p", str(world.daemon.process.pid),
+                 "-e", "trace=fsync,rename,renameat,renameat2,unlinkat", "-e",
+                 f"inject=fsync,rename,renameat,renameat2,unlinkat:signal=KILL:when={number}"])
+            wait_until(lambda: world.daemon.process.poll() is not None or
+                       self.is_traced(world.daemon.process.pid), what="strace")
+            deploying = self.lawful(world)
+            deploying.communicate(timeout=60 * SLOW)
+            what = f"kill before change {number} on the disk"
+            if deploying.returncode == 0:
+                time.sleep(0.3 * SLOW)  # what is left for when it is idle
+            else:
+                world.daemon.process.wait(10 * SLOW)
+            killed = world.daemon.process.poll() is not None
+            if not killed:
+                killer.terminate()
+            killer.wait()
+            if killed:
+                world.daemon.start()
+            now = self.check_law(world.daemon, what)
+            if deploying.returncode == 0:
+                self.assertEqual(now, f"v{world.count}", what)
+            else:
+                self.assertIn(now, (before, f"v{world.count}"), what)
+            before = now
+            if not killed:
+                break
+        print(f"  {number - 1} kills", file=sys.stderr)
+        self.assertGreater(number, 6)
+
+    @staticmethod
+    def is_traced(pid):
+        with open(f"/proc/{pid}/status") as file:
+            return "TracerPid:\t0\n" not in file.read()
+
+    def test_power_cuts_between_release_and_policy(self):
+        world = self.world()
+        daemon = world.daemon
+        daemon.stop()
+        disk = os.path.join(world.folder, "disk")
+        os.mkdir(disk, 0o711)
+        daemon.state, daemon.policies = (os.path.join(disk, name) for name in ("state", "policy.d"))
+        trace = os.path.join(world.folder, "trace")
+        daemon.wrapper = strace(trace)
+        daemon.start()
+        for dies in (False, False, True):
+            deploying = self.lawful(world, dies=dies)
+            _, error = deploying.communicate(timeout=60 * SLOW)
+            self.assertEqual(deploying.returncode, 0, error)
+        wait_until(lambda: self.serving(daemon, "before")[1] == "v2 v2", what="the rollback")
+        daemon.stop()
+        recording = Recording(trace, disk)
+        matters = [i for i, operation in enumerate(recording.operations)
+                   if "/policy.d" in operation[2] or "/state.json" in operation[2]]
+        points = sorted({point for i in matters for point in (i, i + 1) if point > 0})
+        points = sorted(self.random.sample(points, min(len(points), ROUNDS * 3)))
+        print(f"  {len(recording.operations)} operations, {len(points)} power cuts", file=sys.stderr)
+        for point in points:
+            self.cut_law(world, recording, point)
+        daemon.wrapper = ()
+        daemon.start()
+
+    def cut_law(self, world, recording, point):
+        folder = os.path.join(world.folder, "cut")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.mkdir(folder, 0o711)
+        half = self.random.choice((0, 1, 100))
+        recording.restore(point, folder, half)
+        what = f"after {point} of {len(recording.operations)} operations and {half} bytes"
+        daemon = Daemon(folder=folder)
+        try:
+            status = daemon.status(NAME)
+            if status and status["release"]:
+                self.check_law(daemon, what)
+        finally:
+            daemon.close()
+
     def cut(self, world, recording, point, confirmed):
         now = recording.operations[point - 1][0]
         folder = os.path.join(world.folder, "cut")

@@ -29,6 +29,7 @@ MATCH, PROTOCOL = "test/unit/policy_match_test.c", "test/unit/common_protocol_te
 INTERNALS, NETWORK = "test/escape/js/internals.mjs", "test/escape/js/network.mjs"
 CHILDREN, CONFINED = "test/escape/js/children.mjs", "test/js/fs/confined.mjs"
 BOMBS = "test/escape/js/resources.mjs"
+SURFACE = "test/escape/js/surface.mjs"
 
 
 def because(reason):
@@ -136,7 +137,7 @@ RUNTIMES = {
     "2023-30582": [(CONFINED, "CVE-2023-30582")],
     "2023-30583": [(CONFINED, "CVE-2023-30583")],
     "2023-30584": [(CONFINED, "CVE-2023-30584")],
-    "2023-30586": [(INTERNALS, "CVE-2023-30586")],
+    "2023-30586": [(INTERNALS, "CVE-2023-30586"), (SURFACE, "CVE-2023-30586")],
     "2023-30587, 2018-7160, inspector.open": [(INTERNALS, "CVE-2023-30587, 2018-7160")],
     "2023-32002, 32006, 32559, 32558": [(INTERNALS, "CVE-2023-32002")],
     "2023-32003": [(CONFINED, "CVE-2023-32003")],
@@ -152,7 +153,7 @@ RUNTIMES = {
     "2024-22020": [(INTERNALS, "CVE-2024-22020")],
     "2024-36137, 2026-21716, 2025-55132, 2026-48935": [(CONFINED, "CVE-2024-36137")],
     "2024-37372, 2025-23084, 2025-27210": [WINDOWS],
-    "2025-23083": [(INTERNALS, "CVE-2025-23083")],
+    "2025-23083": [(INTERNALS, "CVE-2025-23083"), (SURFACE, "CVE-2025-23083")],
     "2025-55130": [(CONFINED, "CVE-2025-55130")],
     "2025-55131": [(INTERNALS, "CVE-2025-55131")],
     "2026-21636, 21711, 48936": [(NETWORK, "CVE-2026-21636"), (NETWORK, "CVE-2026-21711")],
@@ -165,7 +166,7 @@ RUNTIMES = {
     "2026-106069, 106072, 105483": [(NETWORK, "CVE-2026-106069"), (CONNECTION, "CVE-2026-106069"),
                                     (TLS, "test_bad_certificates_are_refused_with_nodes_codes")],
     "2026-111497": [(RESPONSE, "CVE-2026-111497")],
-    "2026-58041": [(INTERNALS, "CVE-2026-58041")],
+    "2026-58041": [(INTERNALS, "CVE-2026-58041"), (SURFACE, "2026-58041")],
     "2026-58042": [(EGRESS, "test_many_addresses_are_bounded_and_come_by_tcp")],
     "2026-58045": [(INTERNALS, "CVE-2026-58045")],
     "2026-48933": [(INTERNALS, "CVE-2026-48933")],
@@ -191,10 +192,11 @@ RUNTIMES = {
     "2024-27933": [(CONFINED, "GHSA-6q4w-9x56-rmwq"), (NETWORK, "a descriptor is no socket")],
     "2024-27935": [(CONFINED, "GHSA-wrqv-pf6j-mqjp")],
     "2024-34346": [(CONFINED, "/proc/self/mem")],
-    "2025-24015, 2026-22863, 2026-49440": [(INTERNALS, "AES and primes")],
+    "2025-24015, 2026-22863, 2026-49440": [(INTERNALS, "CVE-2025-24015, 2026-22863"),
+                                           (INTERNALS, "CVE-2026-49440")],
     "2025-48888": [(MATCH, "CVE-2025-48888"), (EGRESS, "test_deny_beats_allow_by_name")],
     "2025-48934": [(KNOW, "CVE-2025-48934")],
-    "2025-48935": [(INTERNALS, "2025-48935")],
+    "2025-48935": [(SURFACE, "CVE-2025-48935")],
     "2025-61785, 61786": [(CONFINED, "2025-55132")],
     "2025-61787, 2026-22864, 2026-49402": [WINDOWS, (CHILDREN, "CVE-2025-61787")],
     "2026-27190": [(CHILDREN, "CVE-2026-27190")],

@@ -90,6 +90,24 @@ class BundleTest(TenantdTest):
         self.assertIn("function load(): never { throw new RangeError(`no ${wanted}`); }", done.stderr)
         self.assertIn("at load (file:///app/main.ts:3:32)", done.stderr)
 
+    def test_commonjs_knows_where_it_is(self):
+        self.write("where/package.json", json.dumps({"dependencies": {"place": "1"}}))
+        self.write("where/node_modules/place/index.js", "module.exports = [__dirname, __filename];")
+        self.write("where/text.txt", "beside it")
+        # What a module calls so itself stays what it is.
+        self.write("where/main.cjs", """
+            const { readFileSync } = require('node:fs');
+            const path = require('node:path');
+            const own = ((__dirname) => __dirname)('mine');
+            const text = readFileSync(path.join(__dirname, 'text.txt'), 'utf8');
+            exports.__esModule = true;
+            exports.default = { fetch: () => Response.json([text, own, typeof __filename, require('place')]) };
+        """)
+        self.write("where/tenant.json", json.dumps({"entry": "main.cjs"}))
+        port = self.deploy("where", os.path.join(self.folder, "where"))
+        self.assertEqual(json.loads(request(port)[2]),
+                         ["beside it", "mine", "string", ["/app", "/app/main.js"]])
+
     def test_prepare_stack_trace_is_the_programs_own(self):
         program = self.write("own.ts", """
             Error.prepareStackTrace = (error: Error, sites: any[]) =>
@@ -109,6 +127,36 @@ class BundleTest(TenantdTest):
         self.deploy("first", first)
         self.deploy("second", second)
         self.assertEqual(self.release_of("first"), self.release_of("second"))
+
+    def test_folders_that_are_not_bundled(self):
+        self.write("plain/package.json", json.dumps({"type": "module"}))
+        self.write("plain/src/main.ts", """
+            import { shout, type Text } from './lib/shout.js';
+            import { twice } from './twice.tsx';
+            import { old } from './old.cts';
+            interface Never { x: number }
+
+            const text: Text = shout('hello');
+            console.log(text, twice(2), old, import.meta.filename);
+            enum Colour { Red = 1 }
+            console.log(Colour.Red);
+            try { (null as unknown as Never).x; } catch (error) { console.log((error as Error).stack); }
+        """)
+        self.write("plain/src/lib/shout.ts",
+                   "export type Text = string;\nexport const shout = (text: string): Text => text.toUpperCase();\n")
+        self.write("plain/src/twice.tsx", "export const twice = (n: number): number => n * 2;\n")
+        self.write("plain/src/old.cts", "const old: string = 'cjs';\nexport = { old };\n")
+        self.write("plain/src/types.d.ts", "declare const unused: string;\n")
+        self.write("plain/tenant.json", json.dumps({"entry": "src/main.ts"}))
+        done = self.daemon.ctl("run", "--bundle", "never", os.path.join(self.folder, "plain"))
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[:2], ["HELLO 4 cjs /app/src/main.ts", "1"], done.stderr)
+        self.assertIn("file:///app/src/main.ts:11:", lines[3])
+
+    def test_a_script_that_is_not_bundled(self):
+        program = self.write("alone.ts", "const text: string = 'alone';\nconsole.log(text);\n")
+        done = self.daemon.ctl("run", "--bundle", "never", program)
+        self.assertEqual((done.returncode, done.stdout), (0, "alone\n"), done.stderr)
 
     def test_a_script_in_typescript_is_run(self):
         program = self.write("script.ts", "const text: string = 'typed';\nconsole.log(text);\n")

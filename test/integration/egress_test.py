@@ -73,15 +73,26 @@ class Dns(threading.Thread):
         self.silent = False
         self.asked = []
         self.tcp_asked = 0
+        while not self.bind():
+            pass
+        threading.Thread(target=self.serve_tcp, daemon=True).start()
+        self.start()
+
+    def bind(self):
+        """Both on one port, unless somebody has the other one."""
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind(("127.0.0.1", 0))
         self.port = self.udp.getsockname()[1]
         self.tcp = socket.socket()
         self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.tcp.bind(("127.0.0.1", self.port))
+        try:
+            self.tcp.bind(("127.0.0.1", self.port))
+        except OSError:
+            self.tcp.close()
+            self.udp.close()
+            return False
         self.tcp.listen()
-        threading.Thread(target=self.serve_tcp, daemon=True).start()
-        self.start()
+        return True
 
     def run(self):
         while True:

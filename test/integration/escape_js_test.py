@@ -69,6 +69,13 @@ class EscapeJsTest(TenantdTest):
     def test_internals_without_eval(self):
         self.attempt("internals", "/etc/passwd", at_least=35, permissions={"wasm": False, "eval": False})
 
+    def test_surface(self):
+        """Threads, databases, cryptography, codings, modules."""
+        self.attempt("surface", "/etc/passwd", self.data, at_least=11,
+                     limits={"memory": "512M", "pids": 64},
+                     permissions={"eval": True,
+                                  "fs": {"read": [self.data], "write": [self.data]}})
+
     def test_network(self):
         denied = socket.create_server(("127.0.0.1", 0))
         reached = []

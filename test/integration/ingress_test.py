@@ -239,6 +239,73 @@ class IngressTest(TenantdTest):
         self.serve("second", "same.test")
         self.assertEqual(get("same.test")[1].split()[0], "second")
 
+    # ---- what is done is in effect ----
+
+    def begin(self, *arguments):
+        process = subprocess.Popen(
+            [os.path.join(BUILD, "tenantctl"), "--socket", self.daemon.socket, *arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        return process
+
+    def pause(self):
+        """tenantd-ingress does nothing; ends with what this returns."""
+        pid = self.pid()
+
+        def wake():
+            if self.pid() == pid:
+                os.kill(pid, signal.SIGCONT)
+
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(wake)
+        return wake
+
+    def test_whoever_was_answered_can_rely_on_it(self):
+        for _ in range(25):
+            self.serve("shop", "shop.test")
+            self.assertEqual(get("shop.test")[1].split()[0], "shop")
+            self.assertEqual(self.daemon.ctl("remove", "shop", "-y").returncode, 0)
+            self.assertEqual(get("shop.test")[0], 404)
+
+    def test_verbs_wait_for_the_routes(self):
+        policy = self.sites("shop", "shop.test")
+        self.addCleanup(self.daemon.ctl, "remove", "shop", "-y")
+        for verb, status in ((("deploy", "shop", self.program("shop"), "--policy", policy), 200),
+                             (("stop", "shop"), 503), (("start", "shop"), 200),
+                             (("restart", "shop"), 200), (("remove", "shop", "-y"), 404)):
+            wake = self.pause()
+            process = self.begin(*verb)
+            with self.assertRaises(subprocess.TimeoutExpired, msg=verb):
+                process.wait(1)
+            wake()
+            out, error = process.communicate(timeout=10 * harness.SLOW)
+            self.assertEqual((process.returncode, error), (0, ""), verb)
+            self.assertEqual(get("shop.test")[0], status, (verb, out))
+
+    def test_verbs_do_not_hang_with_a_slow_ingress(self):
+        self.serve("shop", "shop.test")
+        wake = self.pause()
+        begin = time.monotonic()
+        done = self.daemon.ctl("remove", "shop", "-y")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("tenantctl: note: tenantd-ingress has not answered", done.stderr)
+        self.assertTrue(1.5 < time.monotonic() - begin < 8 * harness.SLOW)
+        wake()
+        wait_until(lambda: get("shop.test")[0] == 404, what="the removal")
+
+    def test_verbs_do_not_wait_for_a_dead_ingress(self):
+        self.serve("shop", "shop.test")
+        self.addCleanup(self.daemon.ctl, "remove", "shop", "-y")
+        self.pause()
+        process = self.begin("restart", "shop")
+        with self.assertRaises(subprocess.TimeoutExpired):
+            process.wait(1)
+        os.kill(self.pid(), signal.SIGKILL)
+        out, error = process.communicate(timeout=10 * harness.SLOW)
+        self.assertEqual((process.returncode, error), (0, ""), out)
+        wait_until(self.pid, what="the next tenantd-ingress")
+        self.assertEqual(get("shop.test")[0], 200)
+
     def test_status_shows_sites_and_counts(self):
         self.serve("shop", "shop.test", "shop.test/x")
         for _ in range(3):

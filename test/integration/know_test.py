@@ -338,6 +338,21 @@ class KnowTest(TenantdTest):
         done = self.daemon.ctl("policy", "test", "tested", "read", "/etc/passwd", "--json")
         self.assertEqual(json.loads(done.stdout)["result"], "denied")
 
+    def test_policy_test_knows_sites(self):
+        path = self.policy(permissions={"net": {"ingress": [
+            "shop.test/api", "*.shop.test", {"host": "a.shop.test", "path": "/x"}]}})
+        for what, code, part in (("shop.test/api", 0, "net.ingress has shop.test/api"),
+                                 ("SHOP.test:80/api/../api/v1?q", 0, "shop.test/api"),
+                                 ("shop.test", 1, 'add "shop.test" to permissions.net.ingress'),
+                                 ("shop.test/apis", 1, 'add "shop.test/apis" to'),
+                                 ("b.shop.test/x", 0, "net.ingress has *.shop.test"),
+                                 ("a.shop.test/x/y", 0, "net.ingress has a.shop.test/x"),
+                                 ("a.shop.test/z", 0, "net.ingress has *.shop.test"),
+                                 ("*.shop.test", 2, "that is no host"), ("/x", 2, "that is no host")):
+            done = self.daemon.ctl("policy", "test", path, "site", what)
+            self.assertEqual(done.returncode, code, what + done.stdout + done.stderr)
+            self.assertIn(part, done.stdout + done.stderr)
+
     def test_suggest_prints_a_valid_policy(self):
         self.deploy("suggested", self.write("main.js", SHOW_ENV), port=0, audit="all")
         done = self.daemon.ctl("policy", "suggest", "suggested")

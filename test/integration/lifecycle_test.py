@@ -386,6 +386,29 @@ class TrialTest(Lifecycle):
                 self.assertEqual([t["release"] for t in state["tenants"] if t["name"] == name],
                                  [release])
 
+    def test_a_daemon_killed_while_it_rolls_back_knows_what_was_bad(self):
+        slow = "await new Promise((done) => setTimeout(done, 700));" + WHO
+        self.deploy("torn", self.program("v1", slow), port=0)
+        good = self.daemon.status("torn")["release"]
+        done = self.daemon.ctl("deploy", "torn", self.program("v2", self.DIES))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        bad = self.daemon.status("torn")["release"]
+        wait_until(lambda: [e for e in self.events("torn") if e["event"] == "auto-rollback"])
+        self.daemon.process.kill()
+        self.daemon.process.wait()
+        self.daemon.start()
+        outcomes = {one["release"]: one["outcome"]
+                    for one in self.daemon.json("releases", "torn")["releases"]}
+        self.assertEqual(outcomes[good], "previous")
+        if self.daemon.status("torn")["release"] == bad:
+            done = self.daemon.ctl("deploy", "torn", self.program("v3"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual({one["release"]: one["outcome"] for one in
+                              self.daemon.json("releases", "torn")["releases"]}[bad], "rolled-back")
+            done = self.daemon.ctl("rollback", "torn")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.daemon.status("torn")["release"], good)
+
     def test_an_old_release_that_crashes_is_not_rolled_back(self):
         port = self.deploy("old", self.program("v1"), port=0)
         request(port, "/exit?1")
@@ -572,6 +595,96 @@ class WarmTest(Lifecycle):
         wait_until(lambda: warm() == cold + 3, 10, "three warm workers")
         self.daemon.ctl("remove", "w1", "-y")
         wait_until(lambda: warm() == cold + 1, 10, "one warm worker")
+
+
+class BootTest(Lifecycle):
+    """All tenants of a daemon want to start when it does."""
+
+    # After a while it has much to do before it can serve: for so long, on a host of any speed.
+    HEAVY = """
+import fs from 'node:fs';
+const begin = performance.now();
+if (fs.existsSync('FLAG'))
+	while (performance.now() - begin < 700);
+""" + WHO
+    AT_ONCE = 2 * len(os.sched_getaffinity(0))
+    # Nothing to do but to wait, for as long as it may.
+    WAITS = "await new Promise((done) => setTimeout(done, 4000));" + WHO
+
+    def setUp(self):
+        self.daemon = Daemon()
+        self.addCleanup(self.daemon.close)
+        super().setUp()
+
+    def boot(self):
+        self.daemon.process.kill()
+        self.daemon.process.wait()
+        self.daemon.start()
+
+    def tenants(self):
+        return {one["name"]: one for one in self.daemon.json("list")["tenants"]}
+
+    def heavy(self, count, startup):
+        """So many of them run, and will be slow to start."""
+        flags = os.path.join(self.folder, "flags")
+        os.mkdir(flags)
+        flag = os.path.join(flags, "heavy")
+        program = self.program("v1", self.HEAVY.replace("FLAG", flag), startup=startup)
+        names = [f"heavy{i:02}" for i in range(count)]
+        for name in names:
+            self.deploy(name, program, port=0, permissions={"fs": {"read": [flags]}})
+        with open(flag, "w"):
+            pass
+        return names
+
+    def test_a_few_start_at_a_time(self):
+        # The last ones' turn comes when their time would be over, had it begun with the daemon's.
+        rounds = 6
+        names = self.heavy(rounds * self.AT_ONCE, f"{int(rounds * 600 * SLOW)}ms")
+        self.boot()
+        most, waiting = 0, 0
+
+        def all_run():
+            nonlocal most, waiting
+            states = [(one["state"], one["pid"]) for one in self.tenants().values()]
+            most = max(most, len([1 for state, pid in states if state == "starting" and pid]))
+            waiting = max(waiting, len([1 for state, pid in states if state == "starting" and not pid]))
+            return all(state == "running" for state, _ in states)
+        wait_until(all_run, 60, "the start of all")
+        self.assertLessEqual(most, self.AT_ONCE)
+        self.assertGreater(waiting, self.AT_ONCE)
+        self.assertNotIn("event=start-failed", self.daemon.log())
+        self.assertEqual([one["restarts"] for one in self.tenants().values()], [0] * len(names))
+
+    def test_who_is_wanted_first_comes_first(self):
+        names = self.heavy(12, "60s")
+        port = self.port_of(names[-1])
+        self.boot()
+        # It is listened for all of them, whosever turn it is.
+        with socket.create_connection(("127.0.0.1", port), 5 * SLOW):
+            done = self.daemon.ctl("start", names[-1])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        waiting = [name for name, one in self.tenants().items() if one["state"] == "starting"]
+        self.assertGreater(len(waiting), 2)
+        self.assertEqual(self.daemon.ctl("stop", waiting[-1]).returncode, 0)
+        self.assertEqual(self.daemon.ctl("remove", waiting[-2], "-y").returncode, 0)
+        gone = set(waiting[-2:])
+        wait_until(lambda: all(one["state"] == "running" or name in gone
+                               for name, one in self.tenants().items()), 60, "the start of all")
+
+    def test_those_that_wait_hold_nobody_up(self):
+        program = self.program("v1", self.WAITS, startup="30s")
+        names = [f"waits{i:02}" for i in range(12)]
+        deploying = [subprocess.Popen([os.path.join(BUILD, "tenantctl"), "--socket",
+                                       self.daemon.socket, "deploy", name, program],
+                                      stdout=subprocess.DEVNULL) for name in names]
+        self.assertEqual([one.wait(60 * SLOW) for one in deploying], [0] * len(names))
+        self.deploy("zz-last", self.program("v2"))
+        self.boot()
+        begin = time.monotonic()
+        wait_until(lambda: self.tenants()["zz-last"]["state"] == "running", 30)
+        # Not after all the others, a few at a time.
+        self.assertLess(time.monotonic() - begin, 9 * SLOW)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """tenantctl daemon-reexec: another program takes over in the daemon's process, and tenants, their
 workers and their connections go on."""
 
+import fcntl
 import json
 import os
 import re
@@ -450,6 +451,85 @@ class ReexecTest(ReexecCase):
         self.assertEqual(set(outcomes), {0})
 
     # ---- another version, and none ----
+
+    def follow(self, *arguments):
+        process = subprocess.Popen(
+            [os.path.join(harness.BUILD, "tenantctl"), "--socket", self.daemon.socket, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        lines = []
+
+        def read():
+            for line in process.stdout:
+                lines.append(json.loads(line))
+        thread = threading.Thread(target=read)
+        thread.start()
+
+        def end():
+            process.kill()
+            process.wait()
+            thread.join()
+            process.stdout.close()
+            process.stderr.close()
+        self.addCleanup(end)
+        return process, lines
+
+    def test_followers_go_on(self):
+        source = SERVICE % "talks" + "let n = 0; setInterval(() => console.log(`line ${n++}`), 10);"
+        self.deploy("talks", self.release("talks", source))
+        log, lines = self.follow("logs", "talks", "-f", "-n", "0", "--json")
+        events, told = self.follow("events", "talks", "-f", "-n", "0", "--json")
+        everything, all_told = self.follow("events", "-f", "-n", "0", "--json")
+        audit, records = self.follow("audit", "talks", "-f", "-n", "0", "--json")
+        wait_until(lambda: len(lines) > 5, what="lines")
+        for _ in range(3):
+            before = len(lines)
+            self.assertEqual(self.daemon.reexec().returncode, 0)
+            wait_until(lambda: len(lines) > before + 20, what="lines of after the reexec")
+        numbers = [int(line["line"].split()[1]) for line in lines if line["line"].startswith("line")]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
+        self.assertEqual(self.daemon.ctl("restart", "talks").returncode, 0)
+        for one in (told, all_told):
+            wait_until(lambda: any(event["event"] == "restart" for event in one), what="the event")
+        self.assertEqual([one.poll() for one in (log, events, everything, audit)], [None] * 4)
+        # Each of them once.
+        self.assertEqual(len([event for event in told if event["event"] == "restart"]), 1)
+        # Who follows something that goes is told so, as ever.
+        self.assertEqual(self.daemon.ctl("remove", "talks", "-y").returncode, 0)
+        self.assertEqual(log.wait(10 * harness.SLOW), 0)
+
+    def test_followers_hear_of_what_was_not_adopted(self):
+        self.deploy("lost", self.release("lost"))
+        _, told = self.follow("events", "-f", "-n", "0", "--json")
+        release = self.daemon.status("lost")["release"]
+        manifest = os.path.join(self.daemon.state, "releases", release, "tenant.json")
+        os.chmod(manifest, 0o644)
+        with open(manifest, "w") as file:
+            file.write("{")
+        self.assertEqual(self.daemon.reexec().returncode, 0)
+        wait_until(lambda: any(event["event"] == "not-adopted" for event in told), what="the event")
+
+    def test_nobody_gets_the_lock_meanwhile(self):
+        got, tries, over = [], [0], threading.Event()
+
+        def hammer():
+            with open(os.path.join(self.daemon.state, "lock"), "r+") as file:
+                while not over.is_set():
+                    tries[0] += 1
+                    try:
+                        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        got.append(time.monotonic())
+                        return
+                    except OSError:
+                        time.sleep(0.0005)
+        thread = threading.Thread(target=hammer)
+        thread.start()
+        for _ in range(2):
+            done = self.daemon.reexec()
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        over.set()
+        thread.join()
+        self.assertGreater(tries[0], 20)
+        self.assertEqual(got, [])
 
     def test_another_version_takes_over(self):
         port = self.deploy("shop", self.release("one"))

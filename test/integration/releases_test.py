@@ -465,6 +465,68 @@ class SignatureTest(TenantdTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(request(self.port_of("dam"))[2], b"whole")
 
+    def restart_daemon(self):
+        self.daemon.process.kill()
+        self.daemon.process.wait()
+        self.daemon.start()
+
+    def test_a_damaged_history_costs_no_signature(self):
+        policy = self.policy(0, signedBy=[self.public])
+        done = self.try_deploy("lost", self.write("one.js", serve("whole")), "--policy", policy,
+                               "--sign-key", self.key)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        history = os.path.join(self.daemon.state, "history", "lost.json")
+        with open(history, "w") as file:
+            file.write("{")
+        self.restart_daemon()
+        wait_until(lambda: self.daemon.status("lost")["state"] == "running",
+                   what=f"its start {self.daemon.status('lost')}")
+        self.assertEqual(request(self.port_of("lost"))[2], b"whole")
+
+    def test_signatures_of_an_older_daemon(self):
+        policy = self.policy(0, signedBy=[self.public])
+        done = self.try_deploy("older", self.write("one.js", serve("whole")), "--policy", policy,
+                               "--sign-key", self.key)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        release = self.daemon.status("older")["release"]
+        kept = os.path.join(self.daemon.state, "signatures", release, "older")
+        path = os.path.join(self.daemon.state, "history", "older.json")
+        with open(kept) as file:
+            signature = file.read()
+        with open(path) as file:
+            history = json.load(file)
+        # It kept them there, and nowhere else.
+        history["releases"][0]["signature"] = signature
+        with open(path, "w") as file:
+            json.dump(history, file)
+        os.unlink(kept)
+        self.restart_daemon()
+        wait_until(lambda: self.daemon.status("older")["state"] == "running", what="its start")
+        with open(kept) as file:
+            self.assertEqual(file.read(), signature)
+
+    def test_a_release_that_was_damaged_while_the_daemon_was_away(self):
+        policy = self.policy(0, signedBy=[self.public])
+        done = self.try_deploy("away", self.write("one.js", serve("whole")), "--policy", policy,
+                               "--sign-key", self.key, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        old = self.daemon.status("away")["release"]
+        done = self.try_deploy("away", self.write("one.js", serve("next")), "--sign-key", self.key)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(os.path.join(self.daemon.state, "releases", old, "one.js"), "r+") as file:
+            file.write("// ")
+        # What serves goes on; what is damaged is never started.
+        done = self.daemon.ctl("rollback", "away")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"the release {old[:12]} is damaged", done.stderr)
+        self.assertEqual(request(self.port_of("away"))[2], b"next")
+        new = self.daemon.status("away")["release"]
+        with open(os.path.join(self.daemon.state, "releases", new, "one.js"), "r+") as file:
+            file.write("// ")
+        self.restart_daemon()
+        wait_until(lambda: f"the release {new[:12]} is damaged" in self.daemon.log())
+        self.assertNotEqual(self.daemon.status("away")["state"], "running")
+
     def test_a_policy_that_begins_to_demand_signatures(self):
         program = self.write("one.js", serve("free"))
         self.assertEqual(self.try_deploy("late", program).returncode, 0)

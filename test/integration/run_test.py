@@ -13,6 +13,22 @@ class RunTest(TenantdTest):
             "console.log('out'); console.error('err'); process.exitCode = 7;")
         self.assertEqual((done.stdout, done.stderr, done.returncode), ("out\n", "err\n", 7))
 
+    def test_a_task_of_the_console_is_no_debuggers(self):
+        done = self.run_script("console.log(console.createTask('it').run(() => 5));")
+        self.assertEqual((done.returncode, done.stdout), (0, "5\n"), done.stderr)
+
+    def test_code_from_strings_names_what_would_allow_it(self):
+        source = """
+            for (const make of [() => eval('1'), () => new Function('1'),
+                () => new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]))])
+                try { make(); } catch (error) { console.log(error.name, error.message); }
+        """
+        done = self.run_script(source, "--policy", self.policy(permissions={"eval": False, "wasm": False}))
+        lines = done.stdout.splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["EvalError", "EvalError", "CompileError"], done.stderr)
+        for line, name in zip(lines, ("eval", "eval", "wasm")):
+            self.assertIn(f"\"{name}\": true among the policy's permissions would allow it", line)
+
     def test_arguments(self):
         done = self.run_script("console.log(JSON.stringify(process.argv.slice(2)))",
                                arguments=["a b", "--flag", "ü"])
@@ -80,13 +96,17 @@ class RunTest(TenantdTest):
             while (performance.now() < until);
             log('script');
         """
-        done = self.run_script(source)
-        # What `node script.mjs` prints: a module is evaluated in a microtask.
-        self.assertEqual(
-            done.stdout.strip(),
-            "script micro1 microtask micro2 tick1 tick-in-micro tick2 micro-in-tick "
-            "timeout1 tick-in-timeout micro-in-timeout timeout2 "
-            "immediate1 tick-in-immediate immediate2 immediate3", done.stderr)
+        # What `node script.mjs` prints: a module is evaluated in a microtask; and what
+        # `node script.cjs` prints.
+        later = ("timeout1 tick-in-timeout micro-in-timeout timeout2 "
+                 "immediate1 tick-in-immediate immediate2 immediate3")
+        for name, first in (
+                ("script.mjs", "script micro1 microtask micro2 tick1 tick-in-micro tick2 "
+                               "micro-in-tick"),
+                ("script.cjs", "script tick1 tick2 micro1 microtask micro-in-tick micro2 "
+                               "tick-in-micro")):
+            done = self.run_script(source, "--bundle", "never", name=name)
+            self.assertEqual(done.stdout.strip(), f"{first} {later}", done.stderr)
 
     def test_timers(self):
         done = self.run_script("""

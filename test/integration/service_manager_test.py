@@ -300,6 +300,21 @@ class ToldTest(Case):
         daemon.process.send_signal(signal.SIGHUP)
         wait_until(lambda: len(daemon.manager.told("READY")) == 2)
         self.assertGreater(int(daemon.manager.told("MONOTONIC_USEC")[-1]), 0)
+        # A reload is over when the tenant runs under its new policy, not before.
+        program = self.write("slow/main.js", "await new Promise((done) => setTimeout(done, "
+                             f"{int(1000 * SLOW)}));" + PAGE % "slow")
+        done = daemon.ctl("deploy", "slow", program)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        before = daemon.status("slow")["pid"]
+        with open(os.path.join(daemon.policies, "slow.json"), "w") as file:
+            json.dump({"version": 1, "limits": {"memory": "100M"},
+                       "permissions": {"net": {"listen": ["127.0.0.1:0"]}}}, file)
+        begin, ready = time.monotonic(), len(daemon.manager.told("READY"))
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(daemon.manager.told("READY")) > ready)
+        self.assertGreater(time.monotonic() - begin, 0.9 * SLOW)
+        self.assertNotEqual(daemon.status("slow")["pid"], before)
+        self.assertEqual(daemon.ctl("remove", "slow", "-y").returncode, 0)
         daemon.stop()
         last = daemon.manager.messages[-1]
         stopping = [m for m in daemon.manager.messages if m.get("STOPPING") == "1"]

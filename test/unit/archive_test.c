@@ -140,17 +140,17 @@ static void folders_that_cannot_be_a_release_are_refused(void **unused)
 	assert_refused("/dev/null", "/dev/null is neither a file nor a folder");
 	assert_refused(source, "which module to start with?");
 	put("index.ts", "");
-	assert_refused(source, "index.ts is TypeScript, which has to be bundled");
+	assert_refused(source, "index.ts is TypeScript, which tenantctl turns into JavaScript");
 	put("tenant.json", "{\"entry\": \"gone.js\"}");
 	assert_refused(source, "gone.js");
 	put("tenant.json", "{\"entry\": \"index.ts\"}");
-	assert_refused(source, "is TypeScript, which has to be bundled");
+	assert_refused(source, "is TypeScript, which tenantctl turns into JavaScript");
 	put("tenant.json", "{\n \"entry\": }");
 	assert_refused(source, "/app/tenant.json:2:");
 	assert_int_equal(unlink(in_source("tenant.json")), 0);
-	put("package.json", "{\"main\": \"./lib.cjs\"}");
-	put("lib.cjs", "");
-	assert_refused(source, "lib.cjs is CommonJS, which has to be bundled");
+	put("package.json", "{\"main\": \"./lib.json\"}");
+	put("lib.json", "");
+	assert_refused(source, "lib.json is data, not a program");
 	put("package.json", "{");
 	assert_refused(source, "/app/package.json:1:");
 	put("package.json", "{}");
@@ -210,9 +210,10 @@ static void one_file_is_a_release(void **unused)
 	put("data.json", "{}");
 	assert_refused(in_source("data.json"), "data.json is data, not a program");
 	put("a.ts", "");
-	assert_refused(in_source("a.ts"), "a.ts is TypeScript, which has to be bundled");
+	assert_refused(
+		in_source("a.ts"), "a.ts is TypeScript, which tenantctl turns into JavaScript");
 	put("a.txt", "");
-	assert_refused(in_source("a.txt"), "its name must end with .js or .mjs");
+	assert_refused(in_source("a.txt"), "its name must end with .js, .mjs or .cjs");
 }
 
 /* ---- unpacking ---- */

@@ -5,3 +5,5 @@ foreach(name wire message protocol escape file error path)
   target_link_libraries(common_${name}_test PRIVATE common PkgConfig::CMOCKA)
   add_test(NAME common_${name} COMMAND common_${name}_test)
 endforeach()
+# A folder that cannot be synced, a file system that cannot exchange two names.
+target_link_options(common_file_test PRIVATE -Wl,--wrap=fsync,--wrap=renameat2)

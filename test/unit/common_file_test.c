@@ -31,7 +31,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"a", "a.new", "sub/b", "sub/b.new"};
+	static const char *const names[] = {"a", "a.new", "a.old", "sub/b", "sub/b.new"};
 	for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
 		unlinkat(dir_fd, names[i], 0);
 	unlinkat(dir_fd, "a", AT_REMOVEDIR);
@@ -143,6 +143,83 @@ static void a_name_that_cannot_be_replaced_is_an_error(void **state)
 	assert_int_equal(file_write_atomic(dir_fd, path, "x", 1, 0600, &error), -ENAMETOOLONG);
 }
 
+/* ---- the last step fails ---- */
+
+static bool folder_fails, no_exchange, no_way_back;
+int __real_fsync(int fd);
+int __real_renameat2(int old_fd, const char *old, int new_fd, const char *new, unsigned flags);
+int __wrap_fsync(int fd);
+int __wrap_renameat2(int old_fd, const char *old, int new_fd, const char *new, unsigned flags);
+
+int __wrap_fsync(int fd)
+{
+	struct stat status;
+	if (folder_fails && fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) {
+		if (no_way_back)
+			no_exchange = true;
+		errno = EIO;
+		return -1;
+	}
+	return __real_fsync(fd);
+}
+
+int __wrap_renameat2(int old_fd, const char *old, int new_fd, const char *new, unsigned flags)
+{
+	if (no_exchange && flags == RENAME_EXCHANGE) {
+		errno = EINVAL;
+		return -1;
+	}
+	return __real_renameat2(old_fd, old, new_fd, new, flags);
+}
+
+/* Whoever is told of a failure goes on with the old content, and so must who reads the file after
+ * a kill -9. */
+static void a_folder_that_cannot_be_synced_keeps_the_old_content(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		struct error error = {0};
+		no_exchange = round > 0;
+		assert_int_equal(file_write_atomic(dir_fd, "a", "old", 3, 0600, &error), 0);
+		folder_fails = true;
+		assert_int_equal(file_write_atomic(dir_fd, "a", "new!", 4, 0600, &error), -EIO);
+		assert_non_null(strstr(error.message, "cannot make a durable"));
+		holds("a", "old", 3);
+		assert_false(is_there("a.new"));
+		assert_false(is_there("a.old"));
+		/* One that was not there is not there. */
+		assert_int_equal(unlinkat(dir_fd, "a", 0), 0);
+		assert_int_equal(file_write_atomic(dir_fd, "a", "new!", 4, 0600, &error), -EIO);
+		assert_false(is_there("a"));
+		assert_false(is_there("a.new"));
+		folder_fails = no_exchange = false;
+	}
+}
+
+static void what_cannot_be_put_back_is_said_to_be_unknown(void **state)
+{
+	(void)state;
+	struct error error = {0};
+	assert_int_equal(file_write_atomic(dir_fd, "a", "old", 3, 0600, &error), 0);
+	folder_fails = no_way_back = true;
+	assert_int_equal(file_write_atomic(dir_fd, "a", "new!", 4, 0600, &error), -ENOTRECOVERABLE);
+	folder_fails = no_way_back = no_exchange = false;
+	assert_non_null(strstr(error.message, "cannot be put back"));
+}
+
+static void without_exchange_it_is_replaced_all_the_same(void **state)
+{
+	(void)state;
+	struct error error = {0};
+	no_exchange = true;
+	assert_int_equal(file_write_atomic(dir_fd, "a", "one", 3, 0600, &error), 0);
+	assert_int_equal(file_write_atomic(dir_fd, "a", "two!", 4, 0600, &error), 0);
+	no_exchange = false;
+	holds("a", "two!", 4);
+	assert_false(is_there("a.new"));
+	assert_false(is_there("a.old"));
+}
+
 /* Killed at any moment, it leaves the old or the new, never a part. */
 static void a_kill_at_any_moment_leaves_old_or_new(void **state)
 {
@@ -243,6 +320,9 @@ int main(void)
 		TEST(folders_in_the_path_must_exist),
 		TEST(a_failed_write_keeps_the_old_content),
 		TEST(a_name_that_cannot_be_replaced_is_an_error),
+		TEST(a_folder_that_cannot_be_synced_keeps_the_old_content),
+		TEST(what_cannot_be_put_back_is_said_to_be_unknown),
+		TEST(without_exchange_it_is_replaced_all_the_same),
 		TEST(a_kill_at_any_moment_leaves_old_or_new),
 		TEST(reading_has_a_limit),
 		TEST(below_a_folder_is_no_way_out),

@@ -210,7 +210,7 @@ static void a_start_with_impossible_values_is_refused(void **state)
 	struct error error;
 
 	struct worker_start *start = example();
-	start->mode = WORKER_MODE_EITHER + 1;
+	start->mode = WORKER_MODE_COMPILE + 1;
 	ssize_t length = worker_start_encode(start, 1, data, sizeof data);
 	assert_int_equal(worker_start_decode(data, (size_t)length, &got, &error), -EBADMSG);
 

@@ -460,10 +460,10 @@ static void deploy_sends_an_archive_and_shows_the_url(void **unused)
 	ctl(NULL, command);
 	assert_int_equal(outcome.code, 1);
 	assert_text(outcome.err, "nothing: No such file or directory");
-	snprintf(command, sizeof command, "deploy shop %s", put("main.ts", ""));
+	snprintf(command, sizeof command, "deploy shop %s", put("main.txt", ""));
 	strcat(command, " --bundle never");
 	ctl(NULL, command);
-	assert_text(outcome.err, "main.ts is TypeScript, which has to be bundled");
+	assert_text(outcome.err, "main.txt is not a JavaScript module");
 }
 
 static void a_stack_is_shown_once(void **unused)
@@ -668,7 +668,7 @@ static void run_tells_other_ends(void **unused)
 	}
 	ctl(NULL, "run /nonexistent.js");
 	assert_int_equal(outcome.code, 127);
-	snprintf(command, sizeof command, "run --bundle never %s", put("main.ts", ""));
+	snprintf(command, sizeof command, "run --bundle never %s", put("main.txt", ""));
 	ctl(NULL, command);
 	assert_int_equal(outcome.code, 126);
 }

@@ -3,11 +3,16 @@
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
-add_executable(daemon_fleet_test ${CMAKE_CURRENT_LIST_DIR}/daemon_fleet_test.c
-  ${PROJECT_SOURCE_DIR}/daemon/fleet.c ${PROJECT_SOURCE_DIR}/daemon/backoff.c)
-target_link_libraries(daemon_fleet_test PRIVATE common PkgConfig::SYSTEMD PkgConfig::JANSSON
-  PkgConfig::CMOCKA)
-add_test(NAME daemon_fleet COMMAND daemon_fleet_test)
+foreach(name fleet fleet_turns)
+  add_executable(daemon_${name}_test ${CMAKE_CURRENT_LIST_DIR}/daemon_${name}_test.c
+    ${CMAKE_CURRENT_LIST_DIR}/daemon_fleet_world.c
+    ${PROJECT_SOURCE_DIR}/daemon/fleet.c ${PROJECT_SOURCE_DIR}/daemon/backoff.c
+    ${PROJECT_SOURCE_DIR}/daemon/start_queue.c)
+  target_include_directories(daemon_${name}_test PRIVATE ${CMAKE_CURRENT_LIST_DIR})
+  target_link_libraries(daemon_${name}_test PRIVATE common PkgConfig::SYSTEMD PkgConfig::JANSSON
+    PkgConfig::CMOCKA)
+  add_test(NAME daemon_${name} COMMAND daemon_${name}_test)
+endforeach()
 foreach(name events split)
   add_executable(daemon_${name}_test ${CMAKE_CURRENT_LIST_DIR}/daemon_${name}_test.c)
   target_link_libraries(daemon_${name}_test PRIVATE daemon PkgConfig::CMOCKA)

@@ -370,6 +370,75 @@ static void test_slow_heads(void **state)
 	expect_answer(world, client, "HTTP/1.1 431 ");
 }
 
+static unsigned synced, not_synced;
+
+static void count_sync(void *data, bool applied)
+{
+	(void)data;
+	synced += applied;
+	not_synced += !applied;
+}
+
+static struct ingress_wait *sync_now(struct world *world)
+{
+	struct ingress_wait *wait;
+	ingress_sync(world->ingress, count_sync, NULL, &wait);
+	return wait;
+}
+
+/* Who waits is told when the process goes by what it was told, and not before. */
+static void test_what_is_in_effect(void **state)
+{
+	struct world *world = *state;
+	synced = not_synced = 0;
+	ingress_sync(NULL, count_sync, NULL, &(struct ingress_wait *){NULL});
+	assert_int_equal(synced, 1);
+	while (sync_now(world))
+		turn(world);
+	/* Nothing is new: at once. */
+	synced = 0;
+	assert_null(sync_now(world));
+	assert_int_equal(synced, 1);
+	kill(ingress_pid(world->ingress), SIGSTOP);
+	set_sites(world, "shop", "\"s1.b\"");
+	assert_non_null(sync_now(world));
+	struct ingress_wait *gone = sync_now(world);
+	set_sites(world, "shop", "\"s1.b\", \"s2.b\"");
+	assert_non_null(sync_now(world));
+	assert_null(ingress_sync_cancel(gone));
+	assert_true(ingress_syncing(world->ingress));
+	for (int i = 0; i < 5; i++)
+		turn(world);
+	assert_int_equal(synced, 1);
+	kill(ingress_pid(world->ingress), SIGCONT);
+	while (synced < 3)
+		turn(world);
+	assert_false(ingress_syncing(world->ingress));
+	assert_int_equal(not_synced, 0);
+}
+
+static void test_nobody_waits_for_ever(void **state)
+{
+	struct world *world = *state;
+	synced = not_synced = 0;
+	kill(ingress_pid(world->ingress), SIGSTOP);
+	set_sites(world, "shop", "\"t1.b\"");
+	assert_non_null(sync_now(world));
+	const uint64_t begin = clock_ms();
+	while (not_synced == 0)
+		turn(world);
+	assert_true(clock_ms() - begin >= INGRESS_SYNC_MS - 10);
+	/* The next process begins with what holds. */
+	set_sites(world, "shop", "\"t1.b\", \"t2.b\"");
+	assert_non_null(sync_now(world));
+	kill(ingress_pid(world->ingress), SIGKILL);
+	while (synced == 0)
+		turn(world);
+	assert_int_equal(not_synced, 1);
+	while (ingress_pid(world->ingress) == 0)
+		turn(world);
+}
+
 static void test_forgotten(void **state)
 {
 	struct world *world = *state;
@@ -392,6 +461,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_death),
 		cmocka_unit_test(test_slow_heads),
+		cmocka_unit_test(test_what_is_in_effect),
+		cmocka_unit_test(test_nobody_waits_for_ever),
 		cmocka_unit_test(test_forgotten),
 	};
 	if (argc != 2)

@@ -49,6 +49,7 @@ static void assert_same(const struct state_tenant *one, const struct state_tenan
 	assert_string_equal(one->release, other->release);
 	assert_int_equal(one->running, other->running);
 	assert_int_equal(one->uid_slot, other->uid_slot);
+	assert_string_equal(one->policy_change, other->policy_change);
 	assert_int_equal(one->port_count, other->port_count);
 	for (size_t i = 0; i < one->port_count; i++) {
 		assert_string_equal(one->ports[i].spec, other->ports[i].spec);
@@ -73,6 +74,7 @@ static void test_what_is_written_is_read(void **unused)
 	struct state state;
 	struct error error = {0};
 	two.running = false;
+	strcpy(two.policy_change, "put-0123456789abcdef");
 	struct listener_port ports[] = {{"127.0.0.1:0", 40123}, {"odd\"\\name=[::1]:0", 65535}};
 	two.ports = ports;
 	two.port_count = 2;
@@ -117,6 +119,8 @@ static void test_a_corrupted_file_is_refused_with_its_place(void **unused)
 	refuse(FILE_OF(TENANT("ok", "a", "-1", "{}")), "uid_slot");
 	refuse(FILE_OF(TENANT("ok", "a", "1", "[]")), "ports");
 	refuse(FILE_OF(TENANT("ok", "a", "1", "{\"x\":0}")), "ports");
+	refuse(FILE_OF(TENANT("ok", "a", "1", "{},\"policy_change\":\"put-../../../etc/x\"")),
+		"policy_change");
 	refuse(FILE_OF(TENANT("ok", "a", "1", "{}") "," TENANT("ok", "a", "2", "{}")), "twice");
 	refuse(FILE_OF(TENANT("ok", "a", "1", "{}") "," TENANT("no", "a", "1", "{}")),
 		"another tenant");

@@ -19,16 +19,12 @@ static const struct {
 	{"a.js", "import { b } from './b.js'; export function a() { return 'a' + b }"},
 	{"b.js", "import { a } from './a.js'; export const b = typeof a + a.name;"},
 	{"self.js", "import * as self from './self.js'; export const me = self; export let x = 1;"},
-	{"data.json", "\xef\xbb\xbf{\"n\": [1, {\"k\": \"v\"}]}"},
-	{"bad.json", "{\"n\": 1,}"},
-	{"json.js", "import data from './data.json' with { type: 'json' };\n"
-		    "import again from './data.json' with { type: 'json' };\n"
-		    "export const k = data.n[1].k + (data === again);"},
-	{"json-missing.js", "import data from './data.json';"},
-	{"json-wrong.js", "import two from './two.js' with { type: 'json' };"},
-	{"css.js", "import x from './two.js' with { type: 'css' };"},
-	{"attribute.js", "import x from './two.js' with { lazy: 'yes' };"},
-	{"bad-json.js", "import x from './bad.json' with { type: 'json' };"},
+	{"typed.js", "import './two.js' with { type: 'json' };\n"
+		     "import './two.js' with { other: 'value' };"},
+	{"values.js", "import { a, b } from 'host:values'; import * as all from 'host:values';\n"
+		      "export const text = `${a} ${b} ${Object.keys(all)}`;"},
+	{"source.js", "import source it from 'host:values'; export const found = it.name;"},
+	{"no-source.js", "import source it from './two.js';"},
 	{"missing.js", "\nimport './nowhere.js';"},
 	{"missing-deep.js", "import './missing.js';"},
 	{"syntax.js", "export const a = 1;\nexport const b = ;\n"},
@@ -56,11 +52,11 @@ static const struct {
 		    " (await import('host:thing')) === all;\n"
 		    "export const text = `${a} ${b} ${Object.keys(all)}`;"},
 	{"host-missing.js", "import { nothing } from 'host:thing';"},
-	{"host-json.js", "import thing from 'host:thing' with { type: 'json' };"},
 	{"cached.js", "export function f() { return [1, 2].map(x => x * 21)[1] } f();"},
 };
 
 static unsigned loads;
+static char types[100] = ",";
 
 /* Normalises "x", "./x" and "../x" against file:///app/DIR/. */
 static char *resolve(const char *specifier, const char *referrer)
@@ -126,7 +122,25 @@ static int load(void *arg, const char *specifier, const char *referrer, const ch
 	struct engine_module_source *ret_source, struct error *error)
 {
 	assert_ptr_equal(arg, &loads);
-	assert_true(strcmp(type, "") == 0 || strcmp(type, "json") == 0);
+	if (strstr(referrer, "typed.js"))
+		snprintf(types + strlen(types), sizeof types - strlen(types), "%s,", type);
+	if (strcmp(specifier, "throw:it") == 0) {
+		engine_throw(engine, "RangeError", NULL, "thrown by the loader");
+		return -ECANCELED;
+	}
+	if (strcmp(specifier, "host:values") == 0) {
+		engine_value *value;
+		static const char text[] =
+			"globalThis.evaluations = 0; [['a', 'b'], () => { evaluations++; return "
+			"[1]; }, { name: 'the source' }]";
+		if (engine_run_script(engine, text, sizeof text - 1, "values", &value) < 0)
+			return -ECANCELED;
+		ret_source->url = strdup(specifier);
+		ret_source->names = engine_get_index(engine, value, 0);
+		ret_source->evaluate = engine_get_index(engine, value, 1);
+		ret_source->object = engine_get_index(engine, value, 2);
+		return 0;
+	}
 	if (strcmp(specifier, "host:thing") == 0) {
 		static const char thing[] =
 			"globalThis.thing = globalThis.thing || { a: 1, get b() { return this.a + "
@@ -150,7 +164,6 @@ static int load(void *arg, const char *specifier, const char *referrer, const ch
 	ret_source->url = take_pointer(url);
 	ret_source->source = source;
 	ret_source->length = strlen(source);
-	ret_source->json = strlen(name) > 5 && strcmp(name + strlen(name) - 5, ".json") == 0;
 	return 0;
 }
 
@@ -216,8 +229,6 @@ static void modules_of_the_host_export_an_object(void **state)
 	assert_contains(import_module("file:///app/host-missing.js"),
 		"SyntaxError: The requested module 'host:thing' does not provide an export named "
 		"'nothing'");
-	assert_contains(import_module("file:///app/host-json.js"),
-		"TypeError: Module \"host:thing\" is not of type \"json\"");
 	assert_runs("thing.c = 3; thing.a = 7; ns.text", "1 2 0,a,b,default,not a name");
 }
 
@@ -253,23 +264,110 @@ static void a_deep_chain_does_not_overflow(void **state)
 	assert_runs("1 + 1", "2");
 }
 
-static void json_modules_need_their_attribute(void **state)
+static void attributes_are_the_loaders_to_judge(void **state)
 {
 	(void)state;
-	assert_imports("file:///app/json.js");
-	assert_runs("ns.k", "vtrue");
-	const char *text = import_module("file:///app/json-missing.js");
-	assert_contains(
-		text, "TypeError: Module \"file:///app/data.json\" needs an import attribute");
-	assert_contains(text, "code: 'ERR_IMPORT_ATTRIBUTE_MISSING'");
-	assert_contains(import_module("file:///app/json-wrong.js"),
-		"TypeError: Module \"file:///app/two.js\" is not of type \"json\"");
-	assert_contains(import_module("file:///app/css.js"),
-		"TypeError: Import attribute \"type\" with value \"css\" is not supported");
-	assert_contains(import_module("file:///app/attribute.js"),
-		"TypeError: Import attribute \"lazy\" with value \"yes\" is not supported");
-	assert_contains(import_module("file:///app/bad-json.js"),
-		"SyntaxError: file:///app/bad.json: Expected double-quoted property name");
+	assert_imports("file:///app/typed.js");
+	assert_string_equal(types, ",json,other=value,");
+}
+
+static void a_function_gives_the_values(void **state)
+{
+	(void)state;
+	assert_imports("file:///app/values.js");
+	assert_runs("ns.text", "1 undefined a,b");
+	assert_runs("evaluations", "1");
+	assert_imports("file:///app/source.js");
+	assert_runs("ns.found", "the source");
+	assert_contains(import_module("file:///app/no-source.js"),
+		"SyntaxError: Source phase import object is not defined for module "
+		"'file:///app/two.js'");
+	assert_imports("file:///app/two.js");
+	run("import.source('host:values').then(x => got = x.name)");
+	assert_int_equal(engine_run_microtasks(engine), 0);
+	assert_runs("got", "the source");
+}
+
+static void what_the_loader_throws_is_thrown(void **state)
+{
+	(void)state;
+	assert_contains(import_module("throw:it"), "! RangeError: thrown by the loader");
+	assert_runs("1", "1");
+}
+
+/* ---- CommonJS ---- */
+
+static const char *kind_of(const char *source)
+{
+	SCOPE;
+	static unsigned count;
+	engine_value *function = NULL;
+	char url[60];
+	snprintf(url, sizeof url, "file:///app/kind-%u.js", count++);
+	engine_value *text = engine_string(engine, source), *where = engine_string(engine, url);
+	bool is_module = engine_commonjs_is_module(engine, text, where, where);
+	assert_false(engine_exception_pending(engine));
+	if (!is_module)
+		assert_int_equal(engine_module_state(engine, url), ENGINE_MODULE_NONE);
+	if (is_module)
+		return "module";
+	if (engine_commonjs_compile(engine, text, where, where, true, &function) < 0) {
+		engine_exception_take(engine);
+		return "neither";
+	}
+	return function ? "function" : "module";
+}
+
+static void what_a_source_is_its_syntax_tells(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *source, *kind;
+	} table[] = {
+		{"", "function"},
+		{"exports.a = 1; return;", "function"},
+		{"with ({}) {}", "function"},
+		{"import('x')", "function"},
+		{"import 'x'", "module"},
+		{"import x from 'x'; return;", "module"},
+		{"1;\n\n  export const a = 1;", "module"},
+		{"if (1) {}\nexport {}", "module"},
+		{"export const = 1", "module"},
+		{"import.meta.url", "module"},
+		{"await 1", "module"},
+		{"for await (const x of []) {}", "module"},
+		{"const require = 1; await 1", "module"},
+		{"const module = 1;", "module"},
+		{"let __filename = 1, exports;", "module"},
+		{"const module = 1; return;", "module"},
+		{"let a; let a;", "neither"},
+		{"const = ", "neither"},
+		{"`\nexport default 1\n`", "function"},
+		{"// \n/*\nimport 'x'\n*/ with ({}) {}", "function"},
+		{"#!/usr/bin/env node\nexports.a = 1", "function"},
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
+		if (strcmp(kind_of(table[i].source), table[i].kind) != 0)
+			fail_msg("%s is not a %s", table[i].source, table[i].kind);
+}
+
+static void modules_are_required_at_once(void **state)
+{
+	(void)state;
+	SCOPE;
+	engine_value *namespace = engine_module_require(engine, "file:///app/main.js");
+	assert_non_null(namespace);
+	assert_ptr_equal(engine_module_require(engine, "file:///app/await-user.js"), NULL);
+	assert_contains(caught(), "ERR_REQUIRE_ASYNC_MODULE");
+	assert_ptr_equal(engine_module_require(engine, "file:///app/throws.js"), NULL);
+	assert_contains(caught(), "Error: top level");
+	engine_value *facade = engine_module_facade(engine, "file:///app/main.js");
+	assert_non_null(facade);
+	engine_set(engine, engine_global(engine), "facade", facade);
+	assert_runs("Object.keys(facade) + facade.default + facade.__esModule",
+		"__esModule,default,summaintrue");
+	assert_null(engine_module_facade(engine, "file:///app/never.js"));
+	assert_contains(caught(), "no module");
 }
 
 static void a_missing_module_names_who_asked(void **state)
@@ -337,9 +435,6 @@ static void dynamic_import_runs_later(void **state)
 	assert_runs("got", "from then");
 	run("import('file:///app/main.js').then(x => got = x.default)");
 	assert_runs("got", "main");
-	run("import('file:///app/data.json', {with: {type: 'json'}}).then(x => got = "
-	    "x.default.n[0])");
-	assert_runs("got", "1");
 }
 
 static void dynamic_import_rejects(void **state)
@@ -355,8 +450,8 @@ static void dynamic_import_rejects(void **state)
 	assert_runs("first === why", "true");
 	run("import('file:///app/throws.js').catch(said)");
 	assert_runs("why.message", "top level");
-	run("import('file:///app/two.js', {with: {type: 'css'}}).catch(said)");
-	assert_runs("why.name", "TypeError");
+	run("import('throw:it').catch(said)");
+	assert_runs("why.name", "RangeError");
 	run("import({toString() { throw 'no string' }}).catch(said)");
 	assert_runs("why", "no string");
 }
@@ -372,8 +467,7 @@ static void a_code_cache_is_accepted_once(void **state)
 	assert_true(length > 100);
 	assert_int_equal(
 		engine_code_cache_make(engine, "file:///app/none.js", &data, &length), -ENOENT);
-	assert_int_equal(
-		engine_code_cache_make(engine, "file:///app/data.json", &data, &length), -EINVAL);
+	assert_int_equal(engine_code_cache_make(engine, "host:values", &data, &length), -EINVAL);
 	assert_int_equal(
 		engine_code_cache_make(engine, "file:///app/syntax.js", &data, &length), -EINVAL);
 
@@ -410,7 +504,11 @@ int main(void)
 		cmocka_unit_test(cycles_are_linked),
 		cmocka_unit_test(many_modules_are_loaded),
 		cmocka_unit_test(a_deep_chain_does_not_overflow),
-		cmocka_unit_test(json_modules_need_their_attribute),
+		cmocka_unit_test(attributes_are_the_loaders_to_judge),
+		cmocka_unit_test(a_function_gives_the_values),
+		cmocka_unit_test(what_the_loader_throws_is_thrown),
+		cmocka_unit_test(what_a_source_is_its_syntax_tells),
+		cmocka_unit_test(modules_are_required_at_once),
 		cmocka_unit_test(a_missing_module_names_who_asked),
 		cmocka_unit_test(a_syntax_error_has_its_place),
 		cmocka_unit_test(a_module_that_threw_stays_so),

@@ -122,6 +122,54 @@ static void a_snapshot_keeps_natives_and_classes(void **state)
 	assert_int_equal(in_child(use_snapshot, NULL), 0);
 }
 
+/* V8's lists of what a snapshot refers to are cut, and what they named goes on living. */
+static void use_large_snapshot(const void *arg)
+{
+	(void)arg;
+	enum { FUNCTIONS = 3000 };
+	cleanup_free char *source = malloc(FUNCTIONS * 100);
+	size_t length = 0;
+	struct error error = {0};
+	void *data;
+	for (int i = 0; i < FUNCTIONS; i++)
+		length += (size_t)sprintf(source + length,
+			"globalThis.name%d = function (value%d) { return `text %d ${value%d}` };\n",
+			i, i, i, i);
+	check(build(source, &data, &length, &error) == 0);
+	open_engine(data, length, 0);
+	check(engine_startup_cache_dropped(engine));
+	check_runs("let kept; for (let i = 0; i < 1e5; i++) kept = [i, kept && kept[0]]; kept[1]",
+		"99998");
+	engine_collect_garbage(engine);
+	check_runs(
+		"let all = ''; for (let i = 0; i < 3000; i++) all = globalThis['name' + i](i); all",
+		"text 2999 2999");
+	engine_collect_garbage(engine);
+	check_runs("name0.toString().length + name7(1)", "47text 7 1");
+	check_runs("typeof gc", "undefined");
+}
+
+static void collections_do_not_walk_what_only_the_start_needed(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(use_large_snapshot, NULL), 0);
+}
+
+static void open_a_second_time(const void *arg)
+{
+	(void)arg;
+	open_engine(snapshot, snapshot_length, 0);
+	engine_close(engine);
+	open_engine(snapshot, snapshot_length, 0);
+	check_runs("typeof gc", "undefined");
+}
+
+static void no_program_sees_a_function_that_collects_garbage(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(open_a_second_time, NULL), 0);
+}
+
 static void use_hooks(const void *arg)
 {
 	(void)arg;
@@ -591,6 +639,8 @@ int main(int argc, char **argv)
 		return run_jitless(argv[2]);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_snapshot_keeps_natives_and_classes),
+		cmocka_unit_test(collections_do_not_walk_what_only_the_start_needed),
+		cmocka_unit_test(no_program_sees_a_function_that_collects_garbage),
 		cmocka_unit_test(the_native_object_survives_its_global),
 		cmocka_unit_test(a_bad_library_is_no_snapshot),
 		cmocka_unit_test(a_damaged_or_foreign_snapshot_is_refused),

@@ -189,6 +189,19 @@ static void one_that_was_rolled_back_is_not_gone_back_to(void **unused)
 	assert_string_equal(outcomes(3), "3:active 1:rolled-back 2:rolled-back");
 }
 
+/* An automatic rollback begins, and the daemon is killed before what was there before serves. */
+static void one_that_is_condemned_is_not_gone_back_to(void **unused)
+{
+	(void)unused;
+	deploy(1, 0);
+	deploy(2, 1);
+	history_condemn(history, "shop", id(2), "it crashed");
+	reopen();
+	assert_string_equal(outcomes(2), "2:active 1:previous");
+	deploy(3, 2);
+	assert_string_equal(outcomes(3), "3:active 2:rolled-back 1:previous");
+}
+
 static void what_failed_is_remembered_for_a_while(void **unused)
 {
 	char found[STORE_ID_SIZE];
@@ -411,6 +424,7 @@ int main(void)
 		TEST(no_number_changes_no_number),
 		TEST(what_cannot_be_read_is_not_taken_for_nothing),
 		TEST(one_that_was_rolled_back_is_not_gone_back_to),
+		TEST(one_that_is_condemned_is_not_gone_back_to),
 		TEST(what_failed_is_remembered_for_a_while),
 		TEST(a_good_one_that_fails_again_stays_good),
 		TEST(a_daemon_that_is_killed_leaves_a_true_story),

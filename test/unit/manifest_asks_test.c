@@ -108,6 +108,30 @@ static void test_net(void **state)
 	check_all(rows, ARRAY_LENGTH(rows));
 }
 
+#define INGRESS(list) "\"net\": {\"ingress\": [" list "]}"
+
+static void test_ingress(void **state)
+{
+	static const struct row rows[] = {
+		{"", INGRESS("\"shop.example\""), "net.ingress shop.example"},
+		{INGRESS("\"shop.example\""), INGRESS("\"SHOP.example\", \"shop.example/api\""),
+			""},
+		{INGRESS("\"shop.example/api\""),
+			INGRESS("\"shop.example/api/v1\", \"shop.example/apis\", \"shop.example\""),
+			"net.ingress shop.example/apis, net.ingress shop.example"},
+		{INGRESS("\"*.shop.example\""),
+			INGRESS("\"a.shop.example\", \"*.a.shop.example\", \"*.shop.example/x\""),
+			""},
+		{INGRESS("\"*.a.shop.example\""), INGRESS("\"*.shop.example\", \"a.shop.example\""),
+			"net.ingress *.shop.example, net.ingress a.shop.example"},
+		/* One name is not all of them. */
+		{INGRESS("\"a.shop.example\""), INGRESS("\"*.shop.example\""),
+			"net.ingress *.shop.example"},
+	};
+	(void)state;
+	check_all(rows, ARRAY_LENGTH(rows));
+}
+
 static void test_the_rest(void **state)
 {
 	static const struct row rows[] = {
@@ -159,6 +183,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_net),
+		cmocka_unit_test(test_ingress),
 		cmocka_unit_test(test_the_rest),
 		cmocka_unit_test(test_nothing_is_asked_for_by_default),
 		cmocka_unit_test(test_only_what_is_asked_for_is_printed),

@@ -1,6 +1,6 @@
 # What releases are: signatures, files that they share, their history, and how two differ.
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
-foreach(name signature history)
+foreach(name signature history policy_change)
   add_executable(${name}_test ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c)
   target_link_libraries(${name}_test PRIVATE daemon PkgConfig::CMOCKA)
   add_test(NAME ${name} COMMAND ${name}_test)

@@ -321,6 +321,14 @@ static void files_are_written_only_where_some_are_granted(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_LENGTH(never); i++)
 		assert_int_equal(ask(writer, never[i], none), FAILS(EPERM));
+	/* What SQLite locks with; not what waits for a lock. */
+	static const uint64_t locks[] = {F_GETLK, F_SETLK};
+	for (size_t i = 0; i < ARRAY_LENGTH(locks); i++) {
+		assert_int_equal(ask(filter, SYS_fcntl, ARGUMENTS(5, locks[i])), FAILS(EPERM));
+		assert_int_equal(ask(reader, SYS_fcntl, ARGUMENTS(5, locks[i])), ALLOWED);
+		assert_int_equal(ask(writer, SYS_fcntl, ARGUMENTS(5, locks[i])), ALLOWED);
+	}
+	assert_int_equal(ask(writer, SYS_fcntl, ARGUMENTS(5, F_SETLKW)), FAILS(EPERM));
 	/* A name for a descriptor, a device file by way of a rename. */
 	assert_int_equal(
 		ask(writer, SYS_linkat, ARGUMENTS(5, 0, 5, 0, AT_EMPTY_PATH)), FAILS(EPERM));

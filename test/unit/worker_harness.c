@@ -191,7 +191,7 @@ struct worker worker_begin(const char *source, const struct worker_options *opti
 	if (!options->no_listener)
 		worker.listener = make_listener(&worker, options->unix_listener);
 	spawn(&worker);
-	int fds[] = {release, stats, null, worker.log, worker.log, null, worker.listener};
+	int fds[] = {release, stats, null, worker.log, worker.log, null, null, worker.listener};
 	send_start(&worker, options, fds, WORKER_FD_LISTENERS + (worker.listener >= 0));
 	return worker;
 }

@@ -75,6 +75,7 @@ import {
 	WeakMapPrototype,
 	WeakSet,
 	WeakSetPrototype,
+	hardenRegExp,
 } from '../primordials.js';
 import { native } from '../native.js';
 import { kObjectType, stylizeNoColor } from './options.js';
@@ -98,7 +99,7 @@ const functionKinds = {
 };
 
 const classRegExp = /^(\s+[^(]*?)\s*{/;
-const stripCommentsRegExp = /(\/\/.*?\n)|(\/\*(.|\n)*?\*\/)/g;
+const stripCommentsRegExp = hardenRegExp(/(\/\/.*?\n)|(\/\*(.|\n)*?\*\/)/g);
 
 function isInstanceof(object, proto) {
 	try {

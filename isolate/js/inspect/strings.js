@@ -24,12 +24,13 @@ import {
 	StringPrototypeRepeat,
 	StringPrototypeSlice,
 	SymbolPrototypeToString,
+	hardenRegExp,
 } from '../primordials.js';
 
 const strEscapeSequencesRegExp = /[\x00-\x1f\x27\x5c\x7f-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
-export const strEscapeSequencesReplacer = /[\x00-\x1f\x27\x5c\x7f-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+export const strEscapeSequencesReplacer = hardenRegExp(/[\x00-\x1f\x27\x5c\x7f-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g);
 const strEscapeSequencesRegExpSingle = /[\x00-\x1f\x5c\x7f-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
-const strEscapeSequencesReplacerSingle = /[\x00-\x1f\x5c\x7f-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+const strEscapeSequencesReplacerSingle = hardenRegExp(/[\x00-\x1f\x5c\x7f-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g);
 
 export const keyStrRegExp = /^[a-zA-Z_][a-zA-Z_0-9]*$/;
 export const numberRegExp = /^(0|[1-9][0-9]*)$/;
@@ -59,12 +60,12 @@ const meta = [
 // Ref: https://github.com/chalk/ansi-regex/blob/72bc570aaf25fca25541b49c6a8564f3ec63e835/index.js
 // License: MIT by Sindre Sorhus <sindresorhus@gmail.com>
 // Matches all ansi escape code sequences in a string
-const ansi = new RegExp(
+const ansi = hardenRegExp(new RegExp(
 	'(?:\\u001B\\][\\s\\S]*?(?:\\u0007|\\u001B\\u005C|\\u009C))' +
 	'|[\\u001B\\u009B][[\\]()#;?]*' +
 	'(?:\\d{1,4}(?:[;:]\\d{0,4})*)?' +
 	'[\\dA-PR-TZcf-nq-uy=><~]', 'g',
-);
+));
 
 function addQuotes(str, quotes) {
 	if (quotes === -1) {

@@ -2,6 +2,7 @@
 
 import assert from 'assert';
 import buffer, { Buffer } from './buffer.js';
+import diagnosticsChannel from 'diagnostics_channel';
 import debuglog from 'internal/util/debuglog';
 import consumers from 'stream/consumers';
 import diff from 'internal/util/diff';
@@ -16,11 +17,12 @@ import types from 'internal/util/types';
 import url from 'url';
 import AsyncContextFrame from 'internal/async_context_frame';
 import AsyncLocalStorage from 'internal/async_local_storage/async_context_frame';
+import { atob, btoa } from '../base64.js';
 import { File } from '../blob.js';
 import * as asyncHooks from './own/async_hooks.js';
 import * as blob from './own/internal/blob.js';
 import * as encoding from './own/internal/encoding.js';
-import * as timers from './own/timers.js';
+import timers from './own/timers/index.js';
 import { setMakeBuffer } from './buffer_binding.js';
 import { internalBinding, registerLazy } from './binding.js';
 import { registerBuiltin } from './registry.js';
@@ -28,14 +30,20 @@ import { os } from './os.js';
 import stream from './stream.js';
 import util from './util.js';
 import { formatURL } from './own/internal/url.js';
+import { URLPattern } from '../url_pattern.js';
 import * as webStreams from '../streams.js';
 import { TextDecoderStream, TextEncoderStream } from '../encoding.js';
 import './web_streams.js';
+import { CompressionStream, DecompressionStream } from '../compression.js';
 import { console } from '../console.js';
 
 // Asking whether contexts are carried along makes them so.
 if (!AsyncContextFrame.enabled) throw new Error('AsyncLocalStorage needs --async-context-frame');
 setMakeBuffer(Buffer.from);
+url.URLPattern = URLPattern;
+buffer.atob = atob; // the same as the global's
+buffer.btoa = btoa;
+
 debuglog.initializeDebugEnv(undefined);
 internalBinding('url').format = formatURL;
 registerLazy('internal/blob', () => blob);
@@ -45,9 +53,6 @@ registerLazy('internal/mime', () => mime);
 registerLazy('internal/util/diff', () => diff);
 registerLazy('internal/util/parse_args/parse_args', () => parseArgs);
 
-// Not there: it needs patterns that no program here has asked for, and is experimental.
-delete path.posix.matchesGlob;
-delete path.win32.matchesGlob;
 // There is no terminal whose signals to trace.
 delete util.setTraceSigInt;
 
@@ -63,8 +68,8 @@ definePromisified(timers.setTimeout, 'setTimeout');
 definePromisified(timers.setImmediate, 'setImmediate');
 
 const asyncHooksExports = { ...asyncHooks, AsyncLocalStorage };
-const timersExports = { ...timers, promises: timersPromises };
-const webExports = { ...webStreams, TextDecoderStream, TextEncoderStream };
+timers.promises = timersPromises;
+const webExports = { ...webStreams, TextDecoderStream, TextEncoderStream, CompressionStream, DecompressionStream };
 
 const modules = {
 	__proto__: null,
@@ -73,6 +78,7 @@ const modules = {
 	async_hooks: asyncHooksExports,
 	buffer,
 	console,
+	diagnostics_channel: diagnosticsChannel,
 	events: EventEmitter,
 	os,
 	path,
@@ -84,7 +90,7 @@ const modules = {
 	'stream/promises': stream.promises,
 	'stream/web': webExports,
 	string_decoder: stringDecoder,
-	timers: timersExports,
+	timers,
 	'timers/promises': timersPromises,
 	url,
 	util,

@@ -4,6 +4,7 @@
 import { currentContext, setContext } from '../async_context.js';
 import { DOMException } from '../errors.js';
 import { getOwnNonIndexProperties } from '../inspect/names.js';
+import { previewEntries } from '../inspect/collections.js';
 import { getProxyDetails } from '../inspect/value.js';
 import { native } from '../native.js';
 import {
@@ -17,11 +18,14 @@ import {
 	StringPrototypeToWellFormed,
 	Symbol,
 } from '../primordials.js';
+import { triggerUncaughtException } from '../uncaught.js';
 import { untransferable } from '../untransferable.js';
 import { bufferBinding } from './buffer_binding.js';
+import { performanceBinding } from './performance_binding.js';
 import { blockListBinding, canonicalizeIP } from './net/addresses.js';
 import { cryptoBinding } from './tls/binding.js';
 import { decode, fields, flush } from './string_decoder_binding.js';
+import { constants as zlibConstants } from './zlib_constants.js';
 
 // ---- types ----
 
@@ -138,6 +142,12 @@ function getCallSites(count) {
 	}
 }
 
+// Where the caller of the function was called that asks: [line, column, file].
+function getCallerLocation() {
+	const { 1: site } = getCallSites(2);
+	return site === undefined ? undefined : [site.lineNumber, site.columnNumber, site.scriptName];
+}
+
 const privateSymbol = native.privateSymbol;
 
 const util = {
@@ -160,6 +170,7 @@ const util = {
 	},
 	constructSharedArrayBuffer: (size) => new globalThis.SharedArrayBuffer(size),
 	defineLazyProperties,
+	getCallerLocation,
 	getCallSites,
 	getOwnNonIndexProperties: (object, filter) => getOwnNonIndexProperties(object, filter === 0),
 	getProxyDetails,
@@ -168,6 +179,7 @@ const util = {
 	isConstructor,
 	isInsideNodeModules: () => false,
 	parseEnv: (text) => parseEnv(text),
+	previewEntries: (iterator, isIterator) => (isIterator ? previewEntries(iterator) : previewEntries(iterator)[0]),
 	privateSymbols: {
 		arrow_message_private_symbol: privateSymbol('arrowMessage'),
 		decorated_private_symbol: privateSymbol('decorated'),
@@ -227,17 +239,25 @@ const bindings = {
 	},
 	block_list: blockListBinding,
 	buffer: bufferBinding,
+	performance: performanceBinding,
 	cares_wrap: { canonicalizeIP },
 	config: { hasIntl: true, hasInspector: false, hasOpenSSL: false },
-	constants: { os: constants, zlib: { __proto__: null }, trace: {} },
+	constants: { os: constants, zlib: zlibConstants, trace: {} },
 	crypto: cryptoBinding,
-	encoding_binding: { toASCII: native.domainToASCII, toUnicode: native.domainToUnicode },
+	// No channel is known to C.
+	diagnostics_channel: { linkNativeChannel() {}, subscribers: [] },
+	encoding_binding: {
+		// The flags are those of isolate/native_text.c.
+		decodeUTF8: (bytes, ignoreBOM, fatal) =>
+			native.utf8Decode(bytes, (fatal ? 1 : 0) | (ignoreBOM ? 0 : 2)),
+		encodeUtf8String: (text) => native.utf8Encode(text),
+		toASCII: native.domainToASCII,
+		toUnicode: native.domainToUnicode,
+	},
 	errors: {
 		exitCodes: { kNoFailure: 0, kGenericUserError: 1 },
 		noSideEffectsToString: (value) => `${value}`,
-		triggerUncaughtException(error) {
-			native.fatal(error);
-		},
+		triggerUncaughtException,
 	},
 	icu: {
 		icuErrName: () => 'U_ILLEGAL_ARGUMENT_ERROR',

@@ -2,11 +2,14 @@
 // value)`, systemError('ENOENT', 'open', '/x'), accessDenied('FileSystemRead', '/x').
 
 import internal from './upstream/internal/errors.js';
+import { hooks } from '../hooks.js';
 import { native } from '../native.js';
 import { Error } from '../primordials.js';
 
 export const { AbortError, aggregateTwoErrors, codes, hideStackFrames, UVException } = internal;
 export const { DNSException, ErrnoException, ExceptionWithHostPort, UVExceptionWithHostPort } = internal;
+
+hooks.isNodeError = internal.kIsNodeError;
 
 const numbers = { __proto__: null };
 const messages = { __proto__: null };

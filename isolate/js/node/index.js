@@ -19,8 +19,21 @@
 // goes through bindContext of ../async_context.js first.
 
 import './basics.js';
+import './console.js';
 import './fs.js';
 import './net.js';
 import './dns.js';
+import './crypto.js';
 import './tls.js';
+import './http.js';
+import './http2.js';
+import './v8.js';
 import './child_process.js';
+import './worker_threads.js';
+import './perf_hooks.js';
+import './readline.js';
+import './zlib.js';
+import './sqlite.js';
+import './cluster.js';
+import './test.js';
+import './deprecated.js';

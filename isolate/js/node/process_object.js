@@ -11,10 +11,10 @@ export const process = Object.create(ProcessPrototype);
 Object.assign(process, {
 	title: 'tenantd',
 	version: `v${NODE_VERSION}`,
-	versions: Object.freeze({ node: NODE_VERSION, tenantd: own[0], v8: own[1], uv: own[2], openssl: own[3] }),
+	versions: Object.freeze({ node: NODE_VERSION, tenantd: own[0], v8: own[1], uv: own[2], openssl: own[3], sqlite: own[4] }),
 	arch: 'x64',
 	platform: 'linux',
-	release: { name: 'node' },
+	release: { name: 'node', lts: 'Krypton' },
 	features: {},
 	env: {},
 });

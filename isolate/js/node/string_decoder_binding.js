@@ -4,6 +4,7 @@
 
 import { native } from '../native.js';
 import { bytesOf } from '../bytes.js';
+import { TypedArrayPrototypeGetLength } from '../primordials.js';
 
 const MISSING = 4;
 const BUFFERED = 5;
@@ -120,7 +121,7 @@ export function decode(state, chunk) {
 	const encoding = state[ENCODING];
 	const bytes = bytesOf(chunk);
 	let start = 0;
-	let end = bytes.length;
+	let end = TypedArrayPrototypeGetLength(bytes);
 	if (CUT[encoding] !== true) return slice(encoding, bytes, start, end);
 	let prefix = '';
 	if (state[MISSING] > 0) {

@@ -2,13 +2,7 @@
 
 import { FunctionPrototypeCall, isolate, RangeError } from '../primordials.js';
 import { codedError } from '../errors.js';
-import {
-	defineInterface,
-	illegalConstructor,
-	illegalInvocation,
-	inspectCustom,
-	internalToken,
-} from '../webidl.js';
+import { defineInterface, illegalConstructor, illegalInvocation, inspectCustom, internalToken, isObject } from '../webidl.js';
 import {
 	canCloseOrEnqueue,
 	controllerClose,
@@ -305,10 +299,16 @@ function transformerAlgorithms(transformer, members, getState) {
 	};
 }
 
+let isTransformStream, sidesOf;
+
 export class TransformStream {
 	#state;
 
 	constructor(transformer = undefined, writableStrategy = undefined, readableStrategy = undefined) {
+		if (transformer === internalToken) {
+			this.#state = writableStrategy;
+			return;
+		}
 		if (transformer !== undefined) requireObject(transformer, 'transformer');
 		const writableConverted = convertStrategy(writableStrategy);
 		const readableConverted = convertStrategy(readableStrategy);
@@ -342,19 +342,35 @@ export class TransformStream {
 		const shown = { readable: readable.object, writable: writable.object, backpressure };
 		return inspectShell('TransformStream', shown, depth, options, inspect);
 	}
+	static {
+		isTransformStream = (value) => isObject(value) && #state in value;
+		sidesOf = (stream) => stream.#state;
+	}
 }
 defineInterface(TransformStream, 'TransformStream');
 
 // ---- for the library ----
 
-// { readable, writable } around synchronous functions transform(chunk, controller) and
-// flush(controller); what they throw errors both sides. CONTROLLER is for
-// transformEnqueue and the like.
+// SIDES: the states of both streams.
+export { isTransformStream, sidesOf };
+
+// One whose sides are those; they do what it does.
+export function makeTransformStream(readable, writable) {
+	return new TransformStream(internalToken, { readable, writable, backpressure: false });
+}
+
+// Undefined when the readable side wants more; else a promise of the moment when it does.
+export function transformBlocked(stream) {
+	return stream.backpressure ? stream.backpressureChange.promise : undefined;
+}
+
+// { readable, writable } around functions transform(chunk, controller) and
+// flush(controller), which may return a promise of the library's; what they throw errors
+// both sides. CONTROLLER is for transformEnqueue and the like.
 export function createTransformStream({ transform, flush }) {
 	const run = (algorithm, argument) => {
 		try {
-			algorithm?.(argument, stream);
-			return resolvedPromise(undefined);
+			return algorithm?.(argument, stream) ?? resolvedPromise(undefined);
 		} catch (error) {
 			return rejectedPromise(error);
 		}

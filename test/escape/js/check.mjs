@@ -35,7 +35,7 @@ export function absent(name, ...actions) {
 		for (const action of actions) {
 			const code = await codeOf(action);
 			if (!['got undefined', 'ERR_UNKNOWN_BUILTIN_MODULE', 'ERR_MODULE_NOT_FOUND', 'TypeError', 'ReferenceError',
-				'ERR_UNSUPPORTED_ESM_URL_SCHEME', 'ERR_FEATURE_UNAVAILABLE', 'ERR_METHOD_NOT_IMPLEMENTED'].includes(code))
+				'ERR_UNSUPPORTED_ESM_URL_SCHEME', 'ERR_FEATURE_UNAVAILABLE', 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', 'ERR_METHOD_NOT_IMPLEMENTED'].includes(code))
 				return `${action} is there: ${code}`;
 		}
 	});

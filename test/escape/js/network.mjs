@@ -36,7 +36,23 @@ await check('a descriptor is no socket', async () => {
 	for (let fd = 0; fd < 16; fd++) codes.push(await codeOf(() => new net.Socket({ fd }).write('x')), await codeOf(() => net.connect({ fd })?.destroy() ?? Promise.reject(new Error('none'))));
 	return codes.every((code) => !code.startsWith('got')) || codes.join();
 });
-await absent('CVE-2023-33966 node:http goes where fetch does', async () => (await import('node:http')).request, async () => (await import('node:https')).request, async () => (await import('node:http2')).connect, async () => (await import('node:dgram')).createSocket);
+const asked = async (name, address) => {
+	const { default: http } = await import(`node:${name}`);
+	return new Promise((done, fail) => http.get(address, (answer) => done(`it answered ${answer.statusCode}`)).on('error', fail));
+};
+await refused('CVE-2023-33966 node:http goes where fetch does', ['ERR_ACCESS_DENIED'], () => asked('http', `http://127.0.0.1:${denied}/`), () => asked('http', { host: '127.0.0.1', port: denied }), () => asked('http', { socketPath: path }), () => asked('https', `https://127.0.0.1:${denied}/`), () => asked('http', `http://2130706433:${denied}/`));
+await check('node:http and what is granted', async () => (await codeOf(() => asked('http', `http://127.0.0.1:${port}/`))) === 'got it answered 200');
+await check('CVE-2026-49860 WebSocket and EventSource go where fetch does', async () => {
+	for (const target of [new WebSocket(`ws://127.0.0.1:${denied}/`), new WebSocket(`ws://localhost:${denied}/`), new EventSource(`http://127.0.0.1:${denied}/`)]) {
+		const how = await new Promise((done) => {
+			target.onopen = () => done('it opened');
+			target.onerror = () => done('');
+		});
+		target.close();
+		if (how) return how;
+	}
+});
+await absent('other ways out', async () => (await import('node:http2')).connect('http://127.0.0.1/'), async () => (await import('node:dgram')).createSocket);
 await check('deno #35241, #36217 no proxy of the environment', async () => (await (await fetch(`http://127.0.0.1:${port}/`)).text()) === 'granted');
 await refused('CVE-2026-49859, GHSA redirects are asked for anew', [], () => fetch(`http://127.0.0.1:${port}/redirect`), () => fetch(`http://127.0.0.1:${port}/redirect-localhost`), () => fetch(`http://127.0.0.1:${port}/redirect-file`), () => fetch(`http://127.0.0.1:${port}/redirect-data`));
 await refused('other schemes', [], () => fetch('file:///etc/passwd'), () => fetch('ftp://127.0.0.1/'), () => fetch('unix:/run/x'), () => fetch('gopher://127.0.0.1/'), () => fetch('dict://127.0.0.1/'));

@@ -155,3 +155,19 @@ console.table([]);
 console.log();
 console.log('');
 console.log('%s');
+
+// ---- tasks ----
+const task = console.createTask('name');
+console.log(task, task.run(() => 5), console.createTask.length, task.run.length);
+for (const attempt of [
+	() => console.createTask(),
+	() => console.createTask(''),
+	() => task.run(),
+	() => task.run.call({}, () => 1),
+	() => task.run(() => { throw new RangeError('of the task'); }),
+])
+	try {
+		attempt();
+	} catch (error) {
+		console.log(error.name, error.message);
+	}

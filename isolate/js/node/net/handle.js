@@ -35,6 +35,16 @@ export function keepContext(handle) {
 	return handle;
 }
 
+// What Node's HTTP library asks of handles. A connection that an agent keeps alive is of the
+// context of the request that takes it next.
+const { prototype } = native.NetStream;
+prototype.asyncReset = function asyncReset() {
+	keepContext(this);
+};
+prototype.getAsyncId = prototype.getProviderType = function getAsyncId() {
+	return 0;
+};
+
 // A Buffer over the bytes that C gave.
 export function bufferOf(bytes) {
 	return new FastBuffer(

@@ -23,6 +23,9 @@ import { CLOSE, CONNECTION, handleOwner, makeHandle, onHandle } from './handle.j
 import { isPipeName, listenersOf, normalizeArgs, Socket } from './socket.js';
 
 const listener = Symbol('listener');
+// Methods of servers that are more than these (../http/serving.js).
+export const drained = Symbol('drained'); // nothing more is accepted
+export const takeShared = Symbol('takeShared'); // may it have what comes to shared ports?
 
 export function Server(options, onConnection) {
 	if (!(this instanceof Server)) return new Server(options, onConnection);
@@ -135,17 +138,38 @@ function takeOver(server, wanted) {
 		if (error === 0) {
 			server._handle = handle;
 			server[listener] = list[i];
+			server[takeShared]?.();
 			native.netListenAudit(true, resourceOf(wanted));
 			return undefined;
 		}
 		failure = error;
 		if (error !== ADDRINUSE) break;
 	}
+	// What comes there comes by the name of a site: any port will do.
+	if (failure === 0 && wanted.name === undefined && server[takeShared]?.()) {
+		server._handle = new SharedHandle(wanted);
+		return undefined;
+	}
 	if (failure === 0) {
 		native.netListenAudit(false, resourceOf(wanted));
 		return listenDenied(resourceOf(wanted), describe(list));
 	}
 	return new UVExceptionWithHostPort(failure, 'listen', wanted.path ?? wanted.name ?? wanted.host ?? '::', wanted.port);
+}
+
+// Of a server that has no listener of its own.
+class SharedHandle {
+	constructor({ host, path, port }) {
+		this.path = path;
+		this.port = port;
+		this.host = host === undefined || isIP(host) === 0 ? '::' : host;
+	}
+	address() {
+		return { address: this.host, family: isIP(this.host) === 6 ? 'IPv6' : 'IPv4', port: this.port };
+	}
+	close() {}
+	ref() {}
+	unref() {}
 }
 
 function emitError(server, error) {
@@ -235,7 +259,9 @@ function onConnection(server, handle) {
 prototype[onHandle] = function (event, value) {
 	if (event === CONNECTION) onConnection(this, value);
 	// The worker drains: nothing more is accepted.
-	else if (event === CLOSE && this._handle !== null) this.close();
+	else if (event === CLOSE && this._handle !== null)
+		if (this[drained] === undefined) this.close();
+		else this[drained]();
 };
 
 prototype.getConnections = function (callback) {
@@ -271,7 +297,7 @@ prototype[Symbol.asyncDispose] = async function () {
 
 prototype.address = function () {
 	if (this._handle === null) return null;
-	return this[listener].path ?? this._handle.address(false) ?? null;
+	return this._handle.path ?? this[listener]?.path ?? this._handle.address(false) ?? null;
 };
 
 prototype.ref = function () {

@@ -20,8 +20,10 @@ import {
 import { enqueueTick } from '../../ticks.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
 import { isUint8Array } from '../../bytes.js';
+import { internalBinding } from '../binding.js';
 import { Buffer } from '../buffer.js';
 import { codes, ErrnoException } from '../errors.js';
+import { symbols } from '../own/internal/async_hooks.js';
 import { isIP } from '../own/internal/net.js';
 import { Duplex } from '../stream.js';
 import blocklist from '../upstream/internal/blocklist.js';
@@ -42,7 +44,9 @@ import { refusalError } from './errors.js';
 const DuplexPrototype = Duplex.prototype;
 const { pause, read, resume, write } = DuplexPrototype;
 
+const { kReadBytesOrError, streamBaseState } = internalBinding('stream_wrap');
 const NOTCONN = -107;
+const END_OF_FILE = -4095;
 
 // State that a program has no business with.
 const state = Symbol('state');
@@ -69,7 +73,6 @@ function makeState() {
 		pending: 0, // bytes of the write that waits for the connection
 		finishing: undefined, // the callback of _final
 		reset: false,
-		reading: false,
 		isException: false,
 		referenced: true,
 	};
@@ -181,6 +184,10 @@ prototype[onHandle] = function (event, value, extra) {
 
 function onRead(socket, value) {
 	if (socket.destroyed) return;
+	if (typeof socket._handle?.onread === 'function') {
+		callGuard(socket, value);
+		return;
+	}
 	socket._unrefTimer();
 	if (value === undefined) {
 		onReadEnd(socket);
@@ -195,9 +202,22 @@ function onRead(socket, value) {
 	}
 }
 
+// An agent of node:http watches the connections that nobody uses: what arrives there would be
+// taken for the answer to the next request.
+function callGuard(socket, value) {
+	const handle = socket._handle;
+	streamBaseState[kReadBytesOrError] = isUint8Array(value)
+		? value.length
+		: typeof value === 'number'
+			? value
+			: END_OF_FILE;
+	handle[symbols.owner_symbol] = socket;
+	handle.onread();
+}
+
 function onReadEnd(socket) {
 	// Nothing will be read any more, so 'end' must not wait for somebody who reads.
-	socket[state].reading = false;
+	if (socket._handle !== null) socket._handle.reading = false;
 	socket.push(null);
 	socket.read(0);
 }
@@ -221,24 +241,27 @@ function giveToCallback(socket, bytes) {
 	}
 }
 
+// Whether it reads is said on the handle, where Node's HTTP library looks, too.
 function stopReading(socket) {
-	const own = socket[state];
-	own.reading = false;
-	const error = socket._handle === null ? 0 : socket._handle.readStop();
+	const handle = socket._handle;
+	if (handle === null) return;
+	handle.reading = false;
+	const error = handle.readStop();
 	if (error < 0) socket.destroy(new ErrnoException(error, 'read'));
 }
 
 function startReading(socket) {
 	const own = socket[state];
-	if (own.reading || socket._handle === null) return;
-	own.reading = true;
+	const handle = socket._handle;
+	if (handle === null || handle.reading) return;
+	handle.reading = true;
 	if (own.held !== undefined) {
 		const bytes = own.held;
 		own.held = undefined;
 		giveToCallback(socket, bytes);
-		if (!own.reading || socket._handle === null) return;
+		if (!handle.reading || socket._handle !== handle) return;
 	}
-	const error = socket._handle.readStart();
+	const error = handle.readStart();
 	if (error < 0) socket.destroy(new ErrnoException(error, 'read'));
 }
 
@@ -345,7 +368,6 @@ function renew(socket) {
 	socket._undestroy();
 	const own = socket[state];
 	own.peer = own.local = own.held = undefined;
-	own.reading = false;
 	socket._handle = null;
 }
 
@@ -444,7 +466,8 @@ function startCallback(socket) {
 
 prototype.pause = function () {
 	const own = this[state];
-	if (own.buffer !== undefined && !this.connecting && own.reading && !this.destroyed) stopReading(this);
+	if (own.buffer !== undefined && !this.connecting && this._handle?.reading && !this.destroyed)
+		stopReading(this);
 	return FunctionPrototypeCall(pause, this);
 };
 prototype.resume = function () {

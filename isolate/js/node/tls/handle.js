@@ -16,11 +16,12 @@ export const onTicket = Symbol('onTicket');
 const BATCH = 65536; // bytes that are encrypted before they are sent
 
 export class TlsHandle {
-	constructor(context, isServer) {
-		this.session = new native.TlsSession(context, isServer);
+	// SESSION: one that goes on, whose handshake is done.
+	constructor(context, isServer, session = undefined) {
+		this.session = session ?? new native.TlsSession(context, isServer);
 		this.lower = undefined;
 		this.parent = undefined; // the net.Socket or Duplex that LOWER was taken from
-		this.secure = false;
+		this.secure = session !== undefined;
 		this.failed = false;
 		this.closed = false;
 		this.reading = false;
@@ -41,6 +42,15 @@ export class TlsHandle {
 		this.lower = lower;
 		this.parent = parent;
 		lower[handleOwner] = this;
+	}
+	asyncReset() {
+		this.lower?.asyncReset?.();
+	}
+	getAsyncId() {
+		return 0;
+	}
+	getProviderType() {
+		return 0;
 	}
 	// Bytes of LOWER that somebody else had read before.
 	receive(bytes) {
@@ -319,6 +329,9 @@ export class TlsHandle {
 	hasRef() {
 		return this.lower?.hasRef() ?? false;
 	}
+	hasInput() {
+		return this.lower?.hasInput?.() ?? false;
+	}
 	setNoDelay(enable) {
 		return this.lower?.setNoDelay(enable) ?? 0;
 	}
@@ -347,6 +360,13 @@ export class DuplexHandle {
 		duplex.on('end', onEnd);
 		duplex.on('close', onEnd);
 		duplex.pause();
+	}
+	asyncReset() {}
+	getAsyncId() {
+		return 0;
+	}
+	getProviderType() {
+		return 0;
 	}
 	readStart() {
 		this.duplex.resume();

@@ -4,8 +4,6 @@ import {
 	Boolean,
 	Error,
 	FunctionPrototypeCall,
-	ObjectCreate,
-	ObjectKeys,
 	ObjectSetPrototypeOf,
 	Symbol,
 } from '../../primordials.js';
@@ -15,6 +13,7 @@ import { codes } from '../errors.js';
 import { isIP } from '../own/internal/net.js';
 import { afterConnect, attachHandle, normalizeArgs, Socket } from '../net/socket.js';
 import { bufferOf, handleOwner } from '../net/handle.js';
+import { certificateOf, translatePeerCertificate } from './certificate.js';
 import { validateFunction, validateNumber, validateString, validateUint32 } from '../validators.js';
 import { createSecureContext, defaults, SecureContext } from './context.js';
 import { DuplexHandle, onSecure, onServername, onTicket, takeBuffered, TlsHandle } from './handle.js';
@@ -247,27 +246,13 @@ prototype.getTLSTicket = function () {
 	return undefined;
 };
 
-// Objects as Node makes them: names without a prototype, Buffers.
-function withoutPrototype(object) {
-	const result = ObjectCreate(null);
-	for (const key of ObjectKeys(object)) result[key] = object[key];
-	return result;
-}
-function certificateOf(raw) {
-	raw.subject = withoutPrototype(raw.subject);
-	raw.issuer = withoutPrototype(raw.issuer);
-	if (raw.pubkey !== undefined) raw.pubkey = bufferOf(raw.pubkey);
-	if (raw.raw !== undefined) raw.raw = bufferOf(raw.raw);
-	return raw;
-}
-
 // DETAILED: with issuerCertificate up to the root, which is its own issuer.
 prototype.getPeerCertificate = function (detailed) {
 	if (this._handle === null || this.ssl === null) return null;
 	const chain = sessionOf(this).peerCertificate(Boolean(detailed));
 	if (chain.length === 0) return {};
 	for (let i = chain.length - 1; i >= 0; i--) {
-		certificateOf(chain[i]);
+		translatePeerCertificate(certificateOf(chain[i]));
 		if (!detailed) continue;
 		if (i + 1 < chain.length) chain[i].issuerCertificate = chain[i + 1];
 		else if (namesItself(chain[i])) chain[i].issuerCertificate = chain[i];
@@ -280,7 +265,7 @@ function namesItself(certificate) {
 prototype.getCertificate = function () {
 	if (this._handle === null) return null;
 	const own = sessionOf(this).certificate();
-	return own === undefined ? {} : certificateOf(own);
+	return own === undefined ? {} : translatePeerCertificate(certificateOf(own));
 };
 prototype.getProtocol = function () {
 	return this._handle === null || this.ssl === null ? null : sessionOf(this).describe()[0];

@@ -1,7 +1,7 @@
 // node:url's newer half, on ../../../url.js. What differs on Windows is of no use here.
 
 import { native } from '../../../native.js';
-import { NumberParseInt, StringPrototypeIncludes, StringPrototypeSlice } from '../../../primordials.js';
+import { NumberParseInt, StringPrototypeIncludes, StringPrototypeSlice, uncurryThis } from '../../../primordials.js';
 import { isURL as isOwnURL, URL, URLSearchParams } from '../../../url.js';
 import { codes } from '../../errors.js';
 
@@ -19,6 +19,11 @@ export function isURL(value) {
 		Boolean(value?.href && value.protocol && value.auth === undefined && value.path === undefined)
 	);
 }
+
+// What is one of ours, whatever a program has done to it.
+export const isURLInstance = isOwnURL;
+const hrefOf = uncurryThis(Object.getOwnPropertyDescriptor(URL.prototype, 'href').get);
+export const getURLHref = (url) => hrefOf(url);
 
 export const unsafeProtocol = new Set(['javascript', 'javascript:']);
 export const hostlessProtocol = new Set(['javascript', 'javascript:']);
@@ -60,7 +65,7 @@ function fileURL(path) {
 export function fileURLToPath(path) {
 	const url = fileURL(path);
 	const { pathname } = url;
-	if (/%2f/i.test(pathname))
+	if (StringPrototypeIncludes(pathname, '%2f') || StringPrototypeIncludes(pathname, '%2F'))
 		throw new codes.ERR_INVALID_FILE_URL_PATH('must not include encoded / characters', url);
 	return StringPrototypeIncludes(pathname, '%') ? decodeURIComponent(pathname) : pathname;
 }
@@ -88,8 +93,10 @@ const escapes = { __proto__: null, '%': '%25', '\\': '%5C', '\n': '%0A', '\r': '
 export function pathToFileURL(filepath) {
 	if (typeof filepath !== 'string') throw new codes.ERR_INVALID_ARG_TYPE('path', 'string', filepath);
 	let resolved = require('path').posix.resolve(filepath);
-	if (filepath.at(-1) === '/' && resolved.at(-1) !== '/') resolved += '/';
-	return new URL(`file://${resolved.replace(/[%\\\n\r\t?#]/g, (character) => escapes[character])}`);
+	if (filepath[filepath.length - 1] === '/' && resolved[resolved.length - 1] !== '/') resolved += '/';
+	let escaped = '';
+	for (let i = 0; i < resolved.length; i++) escaped += escapes[resolved[i]] ?? resolved[i];
+	return new URL(`file://${escaped}`);
 }
 
 export function urlToHttpOptions(url) {

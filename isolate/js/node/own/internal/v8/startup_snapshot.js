@@ -2,3 +2,4 @@
 // make there is as good after it. (Buffer's pool is in pages that a worker copies when it
 // first writes.)
 export const namespace = { isBuildingSnapshot: () => false, addDeserializeCallback() {} };
+export function throwIfBuildingSnapshot() {}

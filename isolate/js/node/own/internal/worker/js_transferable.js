@@ -8,3 +8,5 @@ export const kTransfer = Symbol('kTransfer');
 export const kTransferList = Symbol('kTransferList');
 
 export function markTransferMode() {}
+
+export { structuredClone } from '../../../../clone.js';

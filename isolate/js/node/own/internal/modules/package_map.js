@@ -1,0 +1,5 @@
+// --experimental-package-map, which is not here.
+export function hasPackageMap() {
+	return false;
+}
+export function packageMapResolve() {}

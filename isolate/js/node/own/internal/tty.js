@@ -1,4 +1,0 @@
-// Output goes to a log or a pipe, never to a terminal.
-export function getColorDepth() {
-	return 1;
-}

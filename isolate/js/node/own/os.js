@@ -1,0 +1,3 @@
+// What upstream files ask of node:os.
+import { os } from '../os.js';
+export const { EOL, availableParallelism, homedir, hostname, release, tmpdir } = os;

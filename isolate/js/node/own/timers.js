@@ -1,8 +1,0 @@
-export {
-	clearImmediate,
-	clearInterval,
-	clearTimeout,
-	setImmediate,
-	setInterval,
-	setTimeout,
-} from '../../timers.js';
