@@ -344,11 +344,44 @@ static bool take_frames(struct devtools *devtools, struct client *client)
 
 /* ---- the loop ---- */
 
+/* The user whose process has the other end of a connection from PORT of this host to OURS; -1:
+ * nobody's. The kernel's list has local address, remote address, …, user. */
+static long user_of(unsigned port, unsigned ours)
+{
+	char line[512];
+	long user = -1;
+	cleanup_fclose FILE *list = fopen("/proc/net/tcp", "re");
+	while (list && user < 0 && fgets(line, sizeof line, list)) {
+		unsigned local, local_port, remote, remote_port;
+		long found;
+		if (sscanf(line, " %*d: %x:%x %x:%x %*x %*x:%*x %*x:%*x %*x %ld", &local,
+			    &local_port, &remote, &remote_port, &found) == 5 &&
+			local == htonl(INADDR_LOOPBACK) && local_port == port &&
+			remote == htonl(INADDR_LOOPBACK) && remote_port == ours)
+			user = found;
+	}
+	return user;
+}
+
+/* Root, who runs this, or who asked root to. Everybody of the host can connect. */
+static bool is_operator(long user)
+{
+	const char *asked = getenv("SUDO_UID");
+	return user == 0 || user == (long)geteuid() ||
+	       (user >= 0 && asked && geteuid() == 0 && user == strtol(asked, NULL, 10));
+}
+
 static void accept_client(struct devtools *devtools)
 {
-	int fd = accept4(devtools->listener, NULL, NULL, SOCK_CLOEXEC);
+	struct sockaddr_in peer;
+	socklen_t size = sizeof peer;
+	int fd = accept4(devtools->listener, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
+	if (!is_operator(user_of(ntohs(peer.sin_port), devtools->port))) {
+		close(fd);
+		return;
+	}
 	for (size_t i = 0; i < DEVTOOLS_CONNECTIONS; i++)
 		if (devtools->clients[i].fd < 0) {
 			devtools->clients[i].fd = fd;

@@ -1,8 +1,9 @@
 /* What debuggers connect to: the Chrome DevTools protocol's HTTP and WebSocket, on loopback
  * only, relayed to a worker's inspector (isolate/inspect.h).
  *
- * Who may: whoever knows the unguessable path, from this host; no web page, whatever name it
- * gave to 127.0.0.1 (Host and Origin are looked at). One debugger at a time. */
+ * Who may: root, and the user who runs this (or asked root to, by sudo): the kernel says whose a
+ * connection is. No web page, whatever name it gave to 127.0.0.1 (Host and Origin are looked at).
+ * One debugger at a time. */
 #pragma once
 
 #include "common/error.h"

@@ -29,6 +29,19 @@ static int ask(const struct invocation *invocation, int worker, int *ret_control
 	return code;
 }
 
+/* The worker has ended, or the daemon has. */
+static int conclude(const char *name, int control)
+{
+	struct error error = {0};
+	json_t *message = NULL;
+	if (client_receive(control, 0, &message, &error) < 0)
+		return output_fail(CONTROL_EXIT_FAILURE, "connection",
+			"the session is over: tenantd has ended, or was replaced");
+	json_decref(message);
+	output_result(json_pack("{s:s}", "name", name), "the worker of %s has ended", name);
+	return 0;
+}
+
 static int run(const struct invocation *invocation)
 {
 	struct devtools *devtools;
@@ -47,8 +60,7 @@ static int run(const struct invocation *invocation)
 	if (code == 0) {
 		devtools_announce(devtools);
 		devtools_serve(devtools, control);
-		output_result(json_pack("{s:s}", "name", invocation->arguments[0]),
-			"the worker of %s has ended", invocation->arguments[0]);
+		code = conclude(invocation->arguments[0], control);
 	}
 	devtools_close(devtools);
 	close_fd(&control);

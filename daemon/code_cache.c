@@ -130,15 +130,29 @@ static void on_ready(struct instance *instance, void *data)
 	(void)data;
 }
 
+/* What cannot be compiled (CommonJS, for one) is not tried at each start: an empty file, which
+ * no worker takes for a cache. */
+static void remember_failure(const struct code_cache *cache)
+{
+	if (cache->supervisor->stopping)
+		return;
+	(void)mkdirat(cache->supervisor->state_fd, FOLDER, 0700);
+	cleanup_close int folder = open_folder(cache->supervisor);
+	cleanup_close int file = -1;
+	if (folder >= 0)
+		file = openat(folder, cache->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
 static void on_ended(struct instance *instance, void *data)
 {
 	struct code_cache *cache = data;
 	struct error error = {0};
 	struct supervisor *supervisor = cache->supervisor;
-	if (instance->end->exit_code != 0)
+	if (instance->end->exit_code != 0) {
+		remember_failure(cache);
 		log_debug("event=no-code-cache tenant=%s message=\"%s\"", cache->tenant,
 			escape_for_log(instance->end->message));
-	else if (keep(cache, &error) < 0)
+	} else if (keep(cache, &error) < 0)
 		log_warn("event=no-code-cache tenant=%s message=\"%s\"", cache->tenant,
 			escape_for_log(error.message));
 	else
@@ -159,6 +173,7 @@ static struct policy *make_policy(const struct program *program)
 	policy->allow_wasm = program->policy->allow_wasm;
 	policy->limits.memory_bytes = program->policy->limits.memory_bytes;
 	policy->limits.stack_bytes = program->policy->limits.stack_bytes;
+	policy->limits.cpu_percent = program->policy->limits.cpu_percent;
 	policy->limits.time_ms = TIME_MS;
 	return policy;
 }

@@ -139,6 +139,7 @@ struct fleet {
 	struct proof *proof; /* of its release; NULL: none is being made */
 	struct fleet *queue_next;
 	bool queued, hurried; /* daemon/start_queue.h */
+	uint64_t queued_ms;   /* since when */
 };
 
 /* Starts the first COUNT instances. The events come later, never from here. */

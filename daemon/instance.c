@@ -269,6 +269,11 @@ static void handle_message(struct instance *instance, const void *message, size_
 			instance->id, (double)(clock_ns() - instance->started_ns) / 1e6);
 		break;
 	case MESSAGE_READY:
+		if (instance->mode == WORKER_MODE_COMPILE) {
+			instance_kill(
+				instance, END_PROTOCOL, "it compiles, and says that it serves");
+			break;
+		}
 		instance->stage = INSTANCE_READY;
 		instance->ready_ns = clock_ns();
 		if (instance->draining)
@@ -475,8 +480,7 @@ static int open_channel(struct instance *instance, struct error *error)
 /* A debugger that is there from the beginning. */
 static int send_inspect(struct instance *instance)
 {
-	const struct message_header message = {
-		.type = MESSAGE_INSPECT, .instance = instance->id};
+	const struct message_header message = {.type = MESSAGE_INSPECT, .instance = instance->id};
 	const struct start_message *start = instance->start;
 	if (start->inspect_fd < 0)
 		return 0;

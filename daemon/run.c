@@ -184,6 +184,16 @@ static void open_listeners(struct run *run)
 		    &run->program->listeners, &error) < 0)
 		log_info("event=run-without-listeners tenant=%s message=\"%s\"", run->name,
 			message_for_log(error.message));
+	/* What a socket unit lends can be had twice: whoever serves on it would lose connections
+	 * to the run. */
+	for (size_t i = 0; i < run->program->listeners.count; i++)
+		if (run->program->listeners.items[i].lent) {
+			listeners_close(&run->program->listeners, NULL);
+			log_info("event=run-without-listeners tenant=%s message=\"a socket unit's "
+				 "listener is a tenant's\"",
+				run->name);
+			return;
+		}
 }
 
 static int start_worker(struct run *run, struct error *error)

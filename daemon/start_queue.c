@@ -70,6 +70,10 @@ static int look(sd_event_source *source, uint64_t usec, void *data)
 	for (struct instance *next = supervisor->factory.instances; next; next = next->sibling)
 		if (is_starting(next) && !next->start_waits)
 			look_at(next);
+	struct fleet *first = supervisor->start_queue.first;
+	/* One at each look, so that slow starts stay one after the other. */
+	if (first && !first->hurried && clock_ms() - first->queued_ms >= START_QUEUE_WAIT_MS)
+		start_queue_hurry(supervisor, first);
 	if (supervisor->start_queue.first) {
 		sd_event_source_set_time_relative(source, START_QUEUE_LOOK_MS * 1000);
 		sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -124,6 +128,8 @@ int start_queue_add(struct supervisor *supervisor, struct fleet *fleet)
 	if (result < 0)
 		return result;
 	fleet->queued = true;
+	fleet->hurried = false;
+	fleet->queued_ms = clock_ms();
 	fleet->queue_next = NULL;
 	if (queue->last)
 		queue->last->queue_next = fleet;

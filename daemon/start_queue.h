@@ -25,6 +25,9 @@ struct supervisor;
 /* Of that time, one that needs the processor less than this is taken to be waiting. */
 #define START_QUEUE_BUSY_PERCENT 20
 
+/* Longest wait: how long others start is theirs to say. */
+#define START_QUEUE_WAIT_MS 10000
+
 struct start_queue {
 	struct fleet *first, *last;
 	unsigned most;            /* at a time; 0: not known yet */

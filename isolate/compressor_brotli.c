@@ -69,6 +69,11 @@ static void encode(struct compressor *compressor, struct step *step)
 {
 	if (!compressor->brotli.encoder)
 		return;
+	/* Of an operation that it does not know the encoder never comes to an end. */
+	if (step->flush < 0 || step->flush > BROTLI_OPERATION_EMIT_METADATA) {
+		compressor->brotli.failed = true;
+		return;
+	}
 	compressor->brotli.failed = !BrotliEncoderCompressStream(compressor->brotli.encoder,
 		(BrotliEncoderOperation)step->flush, &step->in_left, &step->in, &step->out_left,
 		&step->out, NULL);

@@ -213,7 +213,7 @@ static void hash_destroy(void *state)
 {
 	struct hash *hash = state;
 	engine_external_memory(runtime.engine, -HASH_BYTES);
-	if (spare)
+	if (spare || engine_stopped(runtime.engine)) /* drop_spare was already */
 		EVP_MD_CTX_free(hash->context);
 	else
 		spare = hash->context;

@@ -100,6 +100,16 @@ static EVP_PKEY *read_certificate(const unsigned char **place, long length)
 	return pkey;
 }
 
+/* OpenSSL's own would ask whoever is at the terminal. */
+static int no_passphrase(char *buffer, int size, int writing, void *arg)
+{
+	(void)buffer;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
 /* The key of the first section NAME of a PEM text. *ret_found: there is one. */
 static EVP_PKEY *read_section(
 	const void *data, size_t length, const char *name, der_reader read, bool *ret_found)
@@ -109,7 +119,8 @@ static EVP_PKEY *read_section(
 	EVP_PKEY *pkey = NULL;
 	BIO *bio = BIO_new_mem_buf(data, (int)length);
 	ERR_set_mark();
-	*ret_found = bio && PEM_bytes_read_bio(&der, &der_length, NULL, name, bio, NULL, NULL) == 1;
+	*ret_found = bio && PEM_bytes_read_bio(
+				    &der, &der_length, NULL, name, bio, no_passphrase, NULL) == 1;
 	ERR_pop_to_mark();
 	if (*ret_found) {
 		const unsigned char *place = der;

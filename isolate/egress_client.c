@@ -3,10 +3,9 @@
 #include "common/cleanup.h"
 #include "common/message.h"
 #include "isolate/channel.h"
+#include "isolate/mailbox.h"
 #include "isolate/permission.h"
 #include "isolate/runtime.h"
-
-#include "isolate/mailbox.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -68,6 +67,7 @@ static _Thread_local struct client {
 
 #define NUMBER_SHIFT 22 /* below it 4 million requests of one thread */
 #define NUMBER_MASK ((1u << NUMBER_SHIFT) - 1)
+#define NUMBERS ((1u << (32 - NUMBER_SHIFT)) - 1) /* of threads but the first; > THREADS_MAX */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Of the process, under LOCK but for GRANTED and DROPPED, which the first thread alone writes. */
@@ -77,6 +77,7 @@ static struct {
 	_Atomic bool granted; /* the policy has net.connect */
 	_Atomic bool dropped; /* all of it was given up */
 	struct inbox *inboxes;
+	uint32_t last_number;   /* that a thread got */
 	char *drops[DROPS_MAX]; /* told again to each new channel */
 	size_t drop_count;
 } shared = {.channel = -1};
@@ -497,7 +498,7 @@ static struct egress_request *begin(struct egress_request *request, uint32_t tim
 	request->until_ms = uv_now(&runtime.loop) + wait;
 	if (!egress_permitted())
 		request->refusal = EGRESS_DENIED;
-	else if (client.count >= EGRESS_REQUESTS_MAX)
+	else if (client.count >= EGRESS_REQUESTS_MAX || (runtime.thread && !client.inbox))
 		request->refusal = EGRESS_LIMIT;
 	else if (request->length == 0 || request->length > EGRESS_HOST_MAX)
 		request->refusal = EGRESS_BAD_HOST;
@@ -553,16 +554,20 @@ void egress_reference(struct egress_request *request, bool keeps_alive)
 	update_references();
 }
 
+static void send_cancel(const struct egress_request *request)
+{
+	if (request->state != REQUEST_SENT || client.channel < 0)
+		return;
+	struct egress_header header = {.type = EGRESS_CANCEL, .id = request->message.header.id};
+	/* On a full channel egress learns of it by the socket that nobody wants. */
+	(void)send_now(&header, sizeof header);
+}
+
 struct egress_request *egress_cancel(struct egress_request *request)
 {
 	if (!request)
 		return NULL;
-	if (request->state == REQUEST_SENT && client.channel >= 0) {
-		struct egress_header header = {
-			.type = EGRESS_CANCEL, .id = request->message.header.id};
-		/* On a full channel egress learns of it by the socket that nobody wants. */
-		(void)send_now(&header, sizeof header);
-	}
+	send_cancel(request);
 	take_out(request);
 	update_references();
 	look_at_clock();
@@ -694,26 +699,29 @@ static void on_letter(struct letter *letter)
 		free(answers);
 		answers = next;
 	}
-	if (!renewed || !runtime.thread)
-		return;
+	if (!renewed || !runtime.thread || !client.made)
+		return; /* make_handles takes the newest */
 	if (client.channel >= 0)
 		on_channel_end();
 	take_channel();
 	go_on();
 }
 
-/* There are at most THREADS_MAX. */
+static bool number_is_used(uint32_t number)
+{
+	const struct inbox *other = shared.inboxes;
+	while (other && other->number != number)
+		other = other->next;
+	return other != NULL;
+}
+
+/* They go round: egress may still be busy with what a thread that ended had asked. */
 static uint32_t unused_number(void)
 {
-	uint32_t number = 1;
-	for (const struct inbox *other = shared.inboxes; other;)
-		if (other->number == number) {
-			number++;
-			other = shared.inboxes;
-		} else {
-			other = other->next;
-		}
-	return number;
+	do
+		shared.last_number = shared.last_number % NUMBERS + 1;
+	while (number_is_used(shared.last_number));
+	return shared.last_number;
 }
 
 void egress_client_share(void)
@@ -746,8 +754,10 @@ static void join(void)
 void egress_client_end(void)
 {
 	static const char text[] = "the thread ends";
-	while (client.first)
+	while (client.first) {
+		send_cancel(client.first);
 		refuse(client.first, EGRESS_FAILED, ECANCELED, text);
+	}
 	close_channel();
 	struct inbox *inbox = take_pointer(client.inbox);
 	if (!inbox)

@@ -70,15 +70,19 @@ void http_upgrade(struct http_connection *connection)
 		connection->ahead.length ? connection->ahead.data : "", connection->ahead.length);
 	engine_value *session = NULL;
 	struct tls_pipe pipe;
-	if (http_tls_take(connection, &pipe))
+	const bool secure = http_tls_take(connection, &pipe);
+	if (secure)
 		session = tls_session_adopt(&pipe);
+	if (engine_exception_pending(runtime.engine))
+		engine_exception_take(runtime.engine);
 	/* What the descriptor was is the program's now: closing this end sends nothing. */
 	http_exchange_upgraded(connection);
 	http_connection_close(connection);
 	engine_value *stream = net_stream_accepted(copy);
 	if (engine_exception_pending(runtime.engine))
 		engine_exception_take(runtime.engine);
-	if (head && stream)
+	/* What has been encrypted so far is never gone on with in clear text. */
+	if (head && stream && (!secure || session))
 		tell(slot, generation, stream, session, head);
 	engine_scope_close(runtime.engine, &scope);
 }

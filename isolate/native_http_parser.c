@@ -561,6 +561,7 @@ static engine_value *parser_initialize(struct engine *engine, struct engine_call
 	parser->header_bytes_max = most >= 1 && most < 1e15 ? (uint64_t)most : HEADER_BYTES;
 	parser->header_bytes = parser->extension_bytes = 0;
 	parser->head_complete = parser->flushed = parser->failed = parser->pause_pending = false;
+	parser->freed = false;
 	parser->initialised = parser->is_new = true;
 	/* A client that sends nothing must not hold its connection for ever. */
 	parser->started_ns = parser->ended_ns = uv_hrtime();

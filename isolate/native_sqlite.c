@@ -91,6 +91,16 @@ engine_value *sqlite_throw_code(struct engine *engine, struct sqlite_database *d
 
 /* ---- entering, and calling back ---- */
 
+/* It is called in the middle of SQLite's parser and of its pre-update hook: a schema or a
+ * session that it changed would be freed under them. */
+bool sqlite_refuse_authorizer(struct engine *engine, const struct sqlite_database *database)
+{
+	if (database->authorizing == 0)
+		return false;
+	sqlite_throw_state(engine, "database cannot be used by its own authorizer");
+	return true;
+}
+
 bool sqlite_enter(struct engine *engine, struct sqlite_database *database, engine_value *self,
 	struct sqlite_entry *ret_entry)
 {
@@ -98,6 +108,8 @@ bool sqlite_enter(struct engine *engine, struct sqlite_database *database, engin
 		sqlite_throw_state(engine, "database is not open");
 		return false;
 	}
+	if (sqlite_refuse_authorizer(engine, database))
+		return false;
 	*ret_entry = (struct sqlite_entry){.database = database, .self = database->self};
 	if (database->entered++ == 0)
 		database->thrown = false;
@@ -107,8 +119,10 @@ bool sqlite_enter(struct engine *engine, struct sqlite_database *database, engin
 
 void sqlite_leave(struct sqlite_entry *entry)
 {
-	entry->database->self = entry->self;
-	entry->database->entered--;
+	struct sqlite_database *database = entry->database;
+	database->self = entry->self;
+	if (--database->entered == 0 && database->orphans > 0)
+		sqlite_sessions_end_orphans(database);
 }
 
 bool sqlite_may_call(struct engine *engine, const struct sqlite_database *database)

@@ -59,6 +59,8 @@ static engine_value *construct(struct engine *engine, struct engine_call *call)
 		engine_to_utf8(engine, engine_call_argument(engine, call, 3), &length);
 	if (!target->handle || !source->handle)
 		return sqlite_throw_state(engine, "database is not open");
+	if (sqlite_refuse_authorizer(engine, target) || sqlite_refuse_authorizer(engine, source))
+		return NULL;
 	struct sqlite_backup *backup = calloc(1, sizeof *backup);
 	if (!backup || !target_schema || !source_schema) {
 		free(backup);

@@ -317,10 +317,12 @@ static int on_authorize(void *arg, int action, const char *first, const char *se
 			text_or_null(engine, third),
 			text_or_null(engine, fourth),
 		};
+		database->authorizing++;
 		engine_value *result = sqlite_call(engine, database, SQLITE_AUTHORIZER,
 			SQLITE_CALL_FUNCTION, arguments, ARRAY_LENGTH(arguments));
 		if (result)
 			answer = engine_to_int32(engine, result);
+		database->authorizing--;
 	}
 	engine_scope_close(engine, &scope);
 	return answer == SQLITE_OK || answer == SQLITE_IGNORE ? answer : SQLITE_DENY;
@@ -332,6 +334,8 @@ engine_value *sqlite_set_authorizer(struct engine *engine, struct engine_call *c
 	struct sqlite_database *database = engine_call_state(call);
 	if (!database->handle)
 		return sqlite_throw_state(engine, "database is not open");
+	if (sqlite_refuse_authorizer(engine, database))
+		return NULL;
 	sqlite3_set_authorizer(
 		database->handle, engine_argument_bool(call, 0) ? on_authorize : NULL, database);
 	return NULL;

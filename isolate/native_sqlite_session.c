@@ -11,7 +11,7 @@ struct sqlite_session {
 	sqlite3_session *handle; /* NULL: closed */
 	struct sqlite_database *database;
 	struct sqlite_session *next, **at;
-	bool running;
+	bool running, orphaned;
 };
 
 /* ---- life ---- */
@@ -30,14 +30,38 @@ static void close_session(struct sqlite_session *session)
 
 void sqlite_sessions_close(struct sqlite_database *database)
 {
-	while (database->sessions)
-		close_session(database->sessions);
+	while (database->sessions) {
+		struct sqlite_session *session = database->sessions;
+		close_session(session);
+		if (session->orphaned)
+			free(session);
+	}
+	database->orphans = 0;
 }
 
+void sqlite_sessions_end_orphans(struct sqlite_database *database)
+{
+	for (struct sqlite_session *session = database->sessions, *next; session; session = next) {
+		next = session->next;
+		if (!session->orphaned)
+			continue;
+		close_session(session);
+		free(session);
+	}
+	database->orphans = 0;
+}
+
+/* May be called while SQLite walks along the sessions, in what it called back. */
 static void destroy(void *state)
 {
-	close_session(state);
-	free(state);
+	struct sqlite_session *session = state;
+	if (session->handle && session->database->entered > 0) {
+		session->orphaned = true;
+		session->database->orphans++;
+		return;
+	}
+	close_session(session);
+	free(session);
 }
 
 static struct sqlite_session *session_new(struct sqlite_database *database, sqlite3_session *handle)
@@ -146,8 +170,11 @@ static engine_value *patchset(struct engine *engine, struct engine_call *call)
 static engine_value *close_method(struct engine *engine, struct engine_call *call)
 {
 	struct sqlite_session *session = engine_call_state(call);
-	if (is_usable(engine, session))
-		close_session(session);
+	if (!is_usable(engine, session))
+		return NULL;
+	if (session->database->entered > 0)
+		return sqlite_throw_state(engine, "database is currently in use");
+	close_session(session);
 	return NULL;
 }
 

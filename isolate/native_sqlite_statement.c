@@ -400,8 +400,8 @@ static engine_value *next(struct engine *engine, struct engine_call *call)
 static engine_value *reset(struct engine *engine, struct engine_call *call)
 {
 	struct sqlite_statement *statement = engine_call_state(call);
-	(void)engine;
-	if (statement->handle && !statement->running)
+	if (statement->handle && !statement->running &&
+		!sqlite_refuse_authorizer(engine, statement->database))
 		sqlite3_reset(statement->handle);
 	return NULL;
 }
@@ -413,12 +413,30 @@ static engine_value *text_or_null(struct engine *engine, const char *text)
 	return text ? engine_string(engine, text) : engine_null(engine);
 }
 
+/* For what runs nothing, but must not lose the statement meanwhile either. */
+static struct sqlite_entry hold(struct sqlite_statement *statement, bool *ret_running)
+{
+	struct sqlite_database *database = statement->database;
+	database->entered++;
+	*ret_running = statement->running;
+	statement->running = true;
+	return (struct sqlite_entry){.database = database, .self = database->self};
+}
+
+static void release(struct sqlite_statement *statement, struct sqlite_entry *entry, bool running)
+{
+	statement->running = running;
+	sqlite_leave(entry);
+}
+
 /* parameters(): their names, null for those without. */
 static engine_value *parameters(struct engine *engine, struct engine_call *call)
 {
 	struct sqlite_statement *statement = engine_call_state(call);
+	bool running;
 	if (!is_usable(engine, statement))
 		return NULL;
+	struct sqlite_entry entry = hold(statement, &running);
 	const int count = sqlite3_bind_parameter_count(statement->handle);
 	engine_value *list = engine_array(engine, NULL, 0);
 	for (int i = 0; i < count; i++) {
@@ -429,6 +447,7 @@ static engine_value *parameters(struct engine *engine, struct engine_call *call)
 				engine, sqlite3_bind_parameter_name(statement->handle, i + 1)));
 		engine_scope_close(engine, &scope);
 	}
+	release(statement, &entry, running);
 	return list;
 }
 
@@ -436,8 +455,10 @@ static engine_value *parameters(struct engine *engine, struct engine_call *call)
 static engine_value *columns_method(struct engine *engine, struct engine_call *call)
 {
 	struct sqlite_statement *statement = engine_call_state(call);
+	bool running;
 	if (!is_usable(engine, statement))
 		return NULL;
+	struct sqlite_entry entry = hold(statement, &running);
 	sqlite3_stmt *handle = statement->handle;
 	const int count = sqlite3_column_count(handle);
 	engine_value *list = engine_array(engine, NULL, 0);
@@ -455,6 +476,7 @@ static engine_value *columns_method(struct engine *engine, struct engine_call *c
 			engine_array(engine, items, ARRAY_LENGTH(items)));
 		engine_scope_close(engine, &scope);
 	}
+	release(statement, &entry, running);
 	return list;
 }
 

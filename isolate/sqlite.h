@@ -24,7 +24,9 @@ struct sqlite_database {
 	sqlite3 *handle;    /* NULL: closed */
 	engine_value *self; /* while it is entered */
 	unsigned entered;
-	bool thrown; /* a callback threw: that is the error, whatever SQLite says */
+	unsigned authorizing; /* its authorizer runs: SQLite forbids it this database */
+	unsigned orphans;     /* sessions to end when nothing runs any more */
+	bool thrown;          /* a callback threw: that is the error, whatever SQLite says */
 	struct sqlite_statement *statements;
 	struct sqlite_session *sessions;
 };
@@ -49,7 +51,7 @@ enum {
 enum { SQLITE_AUTHORIZER = 0, SQLITE_FILTER = 1, SQLITE_CONFLICT = 2 };
 
 /* Before and after what may call back. SELF: the database's object. False with an exception
- * pending when the database is closed. */
+ * pending when the database is closed, or its authorizer asks for it. */
 struct sqlite_entry {
 	struct sqlite_database *database;
 	engine_value *self;
@@ -65,6 +67,9 @@ struct sqlite_database *sqlite_database_of(struct engine *engine, engine_value *
 engine_value *sqlite_throw(struct engine *engine, struct sqlite_database *database);
 engine_value *sqlite_throw_code(struct engine *engine, struct sqlite_database *database, int code);
 engine_value *sqlite_throw_state(struct engine *engine, const char *message);
+
+/* Whether the authorizer is the caller: true with an exception pending. */
+bool sqlite_refuse_authorizer(struct engine *engine, const struct sqlite_database *database);
 
 /* Calls entry ID of the library's table for the database, its function WHICH. NULL when it
  * threw; then the database is marked. */
@@ -97,6 +102,7 @@ engine_value *sqlite_set_authorizer(struct engine *engine, struct engine_call *c
 engine_value *sqlite_session_create(struct engine *engine, struct engine_call *call);
 engine_value *sqlite_changeset_apply(struct engine *engine, struct engine_call *call);
 void sqlite_sessions_close(struct sqlite_database *database);
+void sqlite_sessions_end_orphans(struct sqlite_database *database);
 
 /* isolate/native_sqlite_backup.c */
 void sqlite_backups_close(struct sqlite_database *database);

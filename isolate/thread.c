@@ -31,12 +31,14 @@ struct thread {
 	uint64_t heap_bytes;
 	struct port *port; /* to the parent; the thread's from its start */
 	struct mailbox *parent;
+	struct letter halt;  /* to the thread: its loop may wait where no engine_stop reaches */
 	struct thread *next; /* of the parent's list */
 	bool referenced;     /* keeps the parent's loop alive */
 
 	pthread_t handle;
 	pthread_mutex_t lock;  /* of what follows */
 	struct engine *engine; /* while it lives */
+	struct mailbox *own;   /* from before ENGINE is there */
 	bool stopping;
 	int code;
 	char error[CODE_TEXT_MAX]; /* Node's code; "": none */
@@ -62,6 +64,8 @@ static void stop(struct thread *thread, int code, const char *error, const char 
 		snprintf(thread->reason, sizeof thread->reason, "%s", reason);
 		if (thread->engine)
 			engine_stop(thread->engine);
+		if (thread->own)
+			mailbox_post(thread->own, &thread->halt);
 	}
 	pthread_mutex_unlock(&thread->lock);
 }
@@ -88,6 +92,7 @@ static struct thread *thread_free(struct thread *thread)
 		return NULL;
 	port_unref(thread->port);
 	mailbox_unref(thread->parent);
+	mailbox_unref(thread->own);
 	pthread_mutex_destroy(&thread->lock);
 	free(thread);
 	return NULL;
@@ -109,6 +114,25 @@ static void end_children(void)
 }
 
 /* ---- the thread ---- */
+
+static void deliver_halt(struct letter *letter)
+{
+	(void)letter;
+	uv_stop(&runtime.loop);
+}
+
+/* Without a mailbox nobody could end the thread while it waits. */
+static void publish_mailbox(struct thread *thread)
+{
+	struct mailbox *mailbox = mailbox_own();
+	if (!mailbox) {
+		stop(thread, 1, "ERR_WORKER_INIT_FAILED", "cannot make a mailbox");
+		return;
+	}
+	pthread_mutex_lock(&thread->lock);
+	thread->own = mailbox_ref(mailbox);
+	pthread_mutex_unlock(&thread->lock);
+}
 
 static void publish_engine(struct thread *thread, struct engine *engine)
 {
@@ -181,6 +205,7 @@ static void *thread_run(void *data)
 	if (runtime_start_thread(thread->heap_bytes, thread->stack_bytes, &error) < 0) {
 		stop(thread, 1, "ERR_WORKER_INIT_FAILED", error.message);
 	} else {
+		publish_mailbox(thread);
 		publish_engine(thread, runtime.engine);
 		watchdog_add(&thread->stats);
 		run_program(thread);
@@ -240,12 +265,22 @@ static double limit_of(double wanted, double least, double most)
 	return !(wanted > 0) ? most : wanted < least ? least : wanted > most ? most : wanted;
 }
 
+/* What the first thread's heap got (runtime_start); its engine is not this thread's to ask. */
+static double most_heap_mb(void)
+{
+	uint64_t bytes = runtime.start ? runtime.start->memory_bytes / 4 * 3 : 0;
+	if (bytes == 0) {
+		struct engine_memory memory;
+		engine_memory(runtime.engine, &memory);
+		bytes = memory.heap_limit;
+	}
+	return (double)bytes / (1 << 20);
+}
+
 /* A thread never gets more than the program itself has. */
 static void set_limits(struct thread *thread, const struct thread_limits *wanted)
 {
-	struct engine_memory memory;
-	engine_memory(runtime_first()->engine, &memory);
-	const double most_mb = (double)memory.heap_limit / (1 << 20);
+	const double most_mb = most_heap_mb();
 	const double stack =
 		wanted->stack_mb > 0 ? limit_of(wanted->stack_mb, 0.5, STACK_MB_MAX) : STACK_MB;
 	double heap = wanted->old_mb > 0
@@ -310,6 +345,7 @@ static engine_value *start_thread(struct engine *engine, struct engine_call *cal
 		return engine_int32(engine, -ENOMEM);
 	thread->id = (uint32_t)engine_argument_int32(call, 0);
 	thread->ended.deliver = deliver_end;
+	thread->halt.deliver = deliver_halt;
 	thread->parent = mailbox_ref(mailbox);
 	pthread_mutex_init(&thread->lock, NULL);
 	snprintf(thread->name, sizeof thread->name, "%s", name ? name : "");

@@ -293,7 +293,9 @@ void engine_string_write_utf16(
  * the caller frees; NULL when conversion threw (the exception is dropped). */
 char *engine_to_utf8(struct engine *engine, engine_value *value, size_t *ret_length);
 
-/* Properties. engine_get returns NULL with an exception pending when a getter threw. */
+/* Properties. engine_get returns NULL with an exception pending when a getter threw.
+ * engine_set and engine_set_index define the object's own: no setter of a prototype, which may
+ * be a tenant's, runs in the middle of C. */
 engine_value *engine_get(struct engine *engine, engine_value *object, const char *name);
 engine_value *engine_get_index(struct engine *engine, engine_value *object, uint32_t index);
 int engine_set(struct engine *engine, engine_value *object, const char *name, engine_value *value);

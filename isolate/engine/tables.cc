@@ -298,6 +298,9 @@ void *engine_get_state(struct engine *engine, engine_value *value, size_t class_
 
 engine_value *engine_instance_new(struct engine *engine, size_t class_index, void *state)
 {
+	/* As in call_constructor. */
+	if (__builtin_expect(engine->dead != nullptr, false))
+		tables_destroy_dead(engine);
 	v8::TryCatch try_catch(engine->isolate);
 	v8::Local<v8::Object> object;
 	if (!view_of(engine->class_templates[class_index])

@@ -413,7 +413,7 @@ int engine_set(struct engine *engine, engine_value *object, const char *name, en
 	if (!to_local(object)->IsObject())
 		return throw_no_object(engine);
 	v8::TryCatch try_catch(engine->isolate);
-	v8::Maybe<bool> done = to_local<v8::Object>(object)->Set(
+	v8::Maybe<bool> done = to_local<v8::Object>(object)->CreateDataProperty(
 		context_of(engine), string_of(engine, name), to_local(value));
 	return done.IsJust() ? 0 : exceptions_keep(engine, try_catch);
 }
@@ -424,8 +424,8 @@ int engine_set_index(
 	if (!to_local(object)->IsObject())
 		return throw_no_object(engine);
 	v8::TryCatch try_catch(engine->isolate);
-	v8::Maybe<bool> done =
-		to_local<v8::Object>(object)->Set(context_of(engine), index, to_local(value));
+	v8::Maybe<bool> done = to_local<v8::Object>(object)->CreateDataProperty(
+		context_of(engine), index, to_local(value));
 	return done.IsJust() ? 0 : exceptions_keep(engine, try_catch);
 }
 

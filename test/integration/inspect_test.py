@@ -180,7 +180,7 @@ class InspectTest(TenantdTest):
         self.assertEqual([a.get("value") for a in said["args"]], ["asked", 0])
         self.assertIn("asked 0", self.daemon.ctl("logs", "shop").stdout)
         debugger.close()
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(10 * SLOW)
         self.assertEqual(request(port)[2], b"2")
 
@@ -344,6 +344,16 @@ class InspectTest(TenantdTest):
         self.assertEqual(done.returncode, 1)
         self.assertIn("another tenantctl inspects shop", done.stderr)
         self.assertIn('"inspect"', self.daemon.ctl("history", "shop", "--json").stdout)
+
+    def test_other_users_are_not_answered(self):
+        self.serve()
+        _, inspector, path = self.open("inspect", "shop", "--port", "0")
+        done = subprocess.run(
+            ["curl", "-s", "-m", "10", f"http://127.0.0.1:{inspector}/json"], user=65534,
+            group=65534, extra_groups=[], capture_output=True)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.stdout, b"")
+        self.assertEqual(self.get(inspector, "/json")[0], 200)
 
     def test_nonsense_ends_the_connection_only(self):
         port = self.serve()

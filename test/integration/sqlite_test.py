@@ -127,6 +127,129 @@ class SqliteTest(TenantdTest):
             "ERR_INVALID_STATE statement is currently in use",
             "ERR_INVALID_STATE database is currently in use", "1"])
 
+    def test_its_authorizer_cannot_pull_it_away(self):
+        """SQLite is in the middle of its parser, or of its sessions, while it asks."""
+        done = self.run_with_grants(f"process.chdir('{self.writable}');" """
+            import { constants } from 'node:sqlite';
+            const db = new DatabaseSync(':memory:');
+            const other = new DatabaseSync(':memory:');
+            db.exec('CREATE TABLE t(x PRIMARY KEY, y); CREATE TABLE log(x);'
+                + ' CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO log VALUES (new.x); END');
+            const select = db.prepare('SELECT x FROM t');
+            const insert = db.prepare('INSERT INTO t VALUES (?, 1)');
+            const answers = new Set();
+            const refused = (run) => answers.add(attempt(run));
+            const rows = db.prepare('SELECT * FROM (VALUES (1), (2))').iterate();
+            rows.next();
+            const copies = [];
+            db.setAuthorizer(() => {
+                copies.push(backup(db, './copy.db').catch((error) => attempt(() => { throw error; })));
+                refused(() => rows.return());
+                refused(() => db.exec('DROP TRIGGER g'));
+                refused(() => db.prepare('SELECT 1'));
+                refused(() => select.all());
+                refused(() => db.setAuthorizer(null));
+                refused(() => db.function('f', () => 1));
+                refused(() => db.createSession());
+                refused(() => db.applyChangeset(new Uint8Array(8)));
+                refused(() => db.serialize());
+                return constants.SQLITE_OK;
+            });
+            db.exec("INSERT INTO t VALUES ('a', 1)");
+            for (const copy of await Promise.all(copies)) answers.add(copy);
+            console.log([...answers].join(), rows.next().value.column1);
+            answers.clear();
+            db.setAuthorizer(() => {
+                refused(() => db.deserialize(other.serialize()));
+                return constants.SQLITE_OK;
+            });
+            db.exec("INSERT INTO t VALUES ('b', 1)");
+            console.log([...answers].join());
+            answers.clear();
+            db.setAuthorizer(null);
+            const session = db.createSession();
+            db.setAuthorizer((action) => {
+                if (action === constants.SQLITE_PRAGMA) refused(() => session.close());
+                return constants.SQLITE_OK;
+            });
+            insert.run('c');
+            console.log([...answers].join());
+            db.setAuthorizer(null);
+            console.log(session.changeset().length > 10, attempt(() => session.close()));
+            console.log(db.prepare('SELECT count(*) AS n FROM log').get().n);
+        """)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.splitlines(), [
+            "ERR_INVALID_STATE database cannot be used by its own authorizer 2",
+            "ERR_INVALID_STATE database is currently in use",
+            "ERR_INVALID_STATE database is currently in use", "true undefined", "3"])
+
+    def test_sessions_collected_while_they_record(self):
+        """SQLite walks along all sessions when the authorizer's garbage is collected."""
+        done = self.run_with_grants("""
+            import { constants } from 'node:sqlite';
+            const db = new DatabaseSync(':memory:');
+            const kept = [];
+            for (let i = 0; i < 20; i++)
+                db.exec(`CREATE TABLE t${i}(x PRIMARY KEY)`);
+            let asked = 0;
+            const litter = () => {
+                let last;
+                for (let i = 0; i < 300; i++) last = new Array(10000).fill(i);
+                return last.length;
+            };
+            for (let i = 0; i < 20; i++) {
+                for (let j = 0; j < 5; j++) db.createSession();
+                kept.push(db.createSession());
+                const insert = db.prepare(`INSERT INTO t${i} VALUES (1)`);
+                db.setAuthorizer((action) => {
+                    if (action === constants.SQLITE_PRAGMA && asked++ % 10 === 0) {
+                        litter();
+                        new DatabaseSync(':memory:');
+                    }
+                    return constants.SQLITE_OK;
+                });
+                insert.run();
+                db.setAuthorizer(null);
+            }
+            console.log(asked > 20, kept.every((session) => session.changeset().length > 5));
+            db.close();
+        """)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout, "true true\n")
+
+    def test_setters_of_prototypes_are_not_called(self):
+        done = self.run_with_grants("""
+            const db = new DatabaseSync(':memory:');
+            db.exec('CREATE TABLE t(a, b); INSERT INTO t VALUES (1, 2)');
+            const select = db.prepare('SELECT a, b FROM t');
+            let called = 0;
+            const pull = () => { called++; db.close(); };
+            // What the library's own JavaScript pushes is neither a list nor a row.
+            const set = (value) => { if (Array.isArray(value) || value?.a) pull(); };
+            Object.defineProperty(Array.prototype, 0, { configurable: true, set });
+            Object.defineProperty(Object.prototype, 'errcode', { configurable: true, set: pull });
+            const columns = select.columns();
+            const rows = select.all();
+            let error;
+            try { db.exec('nonsense'); } catch (thrown) { error = thrown; }
+            delete Array.prototype[0];
+            delete Object.prototype.errcode;
+            console.log(called, columns.length, rows.length, rows[0].b, error.errcode);
+        """)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout, "0 2 1 2 1\n")
+
+    def test_statements_of_one_turn_do_not_pile_up(self):
+        done = self.run_with_grants("""
+            const db = new DatabaseSync(':memory:');
+            const sql = `SELECT '${'x'.repeat(2000)}'`;
+            for (let i = 0; i < 200000; i++) db.prepare(sql);
+            console.log('done');
+        """, limits={"memory": "512M"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout, "done\n")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,5 +1,6 @@
 """node:worker_threads with the real daemon: what holds in a thread, and what bounds it."""
 
+import socket
 import time
 import unittest
 
@@ -73,6 +74,48 @@ class WorkerThreadsTest(TenantdTest):
             }""")
         self.assertEqual(done.stdout, "1\n" * 5)
 
+    def test_threads_that_only_listen_are_terminated(self):
+        done = self.run_threads("""
+            const listens = "require('node:worker_threads').parentPort.on('message', () => {})";
+            const idle = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+            const end = async (code) => {
+                const worker = new Worker(code, { eval: true });
+                await new Promise((resolve) => worker.once('message', resolve));
+                await idle(200);
+                // V8's own tasks wake an idle thread too, but only after seconds.
+                return Promise.race([worker.terminate(), idle(3000).then(() => 'waits')]);
+            };
+            const post = "require('node:worker_threads').parentPort.postMessage(0)";
+            console.log(await end(`${listens}; ${post}`));
+            console.log(await end(`
+                const { Worker } = require('node:worker_threads');
+                const inner = new Worker(${JSON.stringify(`${listens}; ${post}`)}, { eval: true });
+                inner.once('message', () => { ${post} });`));""")
+        self.assertEqual(done.stdout, "1\n" * 2)
+
+    def test_ports_of_a_message_that_is_refused_are_closed(self):
+        done = self.run_threads("""
+            import { MessageChannel } from 'node:worker_threads';
+            const { port1, port2 } = new MessageChannel();
+            const sent = new MessageChannel();
+            const closed = new Promise((resolve) => sent.port1.once('close', () => resolve('closed')));
+            const fill = new Uint8Array(16 << 20);
+            let name;
+            try {
+                for (let i = 0; i < 64; i++) port1.postMessage(fill);
+            } catch (error) {
+                name = error.name;
+            }
+            let again;
+            try {
+                port1.postMessage([fill, sent.port2], [sent.port2]);
+            } catch (error) {
+                again = error.name;
+            }
+            console.log(name, again, await closed);
+            port1.close();""")
+        self.assertEqual(done.stdout, "DataCloneError DataCloneError closed\n")
+
     def test_many_are_made_and_terminated(self):
         done = self.run_threads("""
             for (let i = 0; i < 15; i++)
@@ -83,6 +126,38 @@ class WorkerThreadsTest(TenantdTest):
                 }));
             console.log('ok');""")
         self.assertEqual(done.stdout, "ok\n")
+
+    def test_connections_of_ended_threads_do_not_disturb_later_ones(self):
+        hole = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.addCleanup(hole.close)
+        for _ in range(4):  # its queue is full: it answers to nothing
+            filler = socket.socket()
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(hole.getsockname())
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        ports = [s.getsockname()[1] for s in (hole, server)]
+        done = self.run_threads("""
+            import net from 'node:net';
+            const [hole, server] = PORTS;
+            const waiting = net.connect(hole, '127.0.0.1').on('error', (e) => console.log(e.message));
+            const idle = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+            for (let i = 0; i < 3; i++) {
+                const worker = new Worker(`
+                    require('net').connect(${hole}, '127.0.0.1').on('error', () => {});
+                    require('worker_threads').parentPort.postMessage(0);`, { eval: true });
+                await new Promise((resolve) => worker.once('message', resolve));
+                await idle(100);
+                await worker.terminate();
+            }
+            console.log(await run(`require('net').connect(${server}, '127.0.0.1', function () {
+                this.destroy();
+                require('worker_threads').parentPort.postMessage('connected');
+            })`));
+            waiting.destroy();""".replace("PORTS", str(ports)),
+            permissions={**EVAL, "net": {"connect": [f"127.0.0.1:{p}" for p in ports]}})
+        self.assertEqual(done.stdout, "[ 'connected', 0 ]\n")
 
     def test_several_compute_at_once(self):
         done = self.run_threads("""

@@ -299,9 +299,9 @@ class FrameworksTest(ProgramsTest):
             one.send('hello');
             console.log(...await both, one.extensions);
             const long = 'x'.repeat(100000);
-            const long2 = next(two);
+            const longs = Promise.all([next(one), next(two)]);
             two.send(long);
-            console.log((await long2).length);
+            console.log((await longs)[1].length);
             const bytes = next(one);
             one.send(new Uint8Array([1, 2, 3]));
             console.log(new Uint8Array(await bytes).join());

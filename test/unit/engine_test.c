@@ -167,7 +167,25 @@ static void properties_are_read_and_written(void **state)
 		value("({get bad() { throw new Error('got') }, set bad(x) { throw 's' }})");
 	assert_null(engine_get(engine, trap, "bad"));
 	assert_contains(caught(), "Error: got");
-	assert_int_equal(engine_set(engine, trap, "bad", trap), -ECANCELED);
+}
+
+static void no_setter_runs_in_the_middle_of_c(void **state)
+{
+	(void)state;
+	SCOPE;
+	run("const trap = { configurable: true, set() { throw 's' } };"
+	    "Object.defineProperty(Object.prototype, 'bad', trap);"
+	    "Object.defineProperty(Array.prototype, 0, trap)");
+	engine_value *object = engine_object(engine), *array = engine_array(engine, NULL, 0);
+	assert_int_equal(engine_set(engine, object, "bad", engine_int32(engine, 4)), 0);
+	assert_int_equal(engine_set_index(engine, array, 0, engine_int32(engine, 5)), 0);
+	run("delete Object.prototype.bad; delete Array.prototype[0]");
+	assert_int_equal(engine_to_int32(engine, engine_get(engine, object, "bad")), 4);
+	assert_int_equal(engine_to_int32(engine, engine_get_index(engine, array, 0)), 5);
+	assert_int_equal(
+		engine_set(engine, value("new Proxy({}, { defineProperty() { throw 's' } })"),
+			"bad", object),
+		-ECANCELED);
 	assert_contains(caught(), "'s'");
 }
 
@@ -849,6 +867,7 @@ int main(void)
 		cmocka_unit_test(strings_cross_in_every_encoding),
 		cmocka_unit_test(a_string_over_the_limit_is_a_range_error),
 		cmocka_unit_test(properties_are_read_and_written),
+		cmocka_unit_test(no_setter_runs_in_the_middle_of_c),
 		cmocka_unit_test(a_value_escapes_its_scope),
 		cmocka_unit_test(a_reference_outlives_scopes),
 		cmocka_unit_test(natives_are_called),

@@ -182,15 +182,20 @@ class MessagePortCloseEvent extends Event {
 	}
 }
 
+function closePorts(ports) {
+	for (let i = 0; i < ports.length; i++) ports[i].close();
+}
+
 // What postMessage does; also of a broadcast.
 function post(state, message, list, source) {
 	const { message: written, types, ports } = serialize(message, list, source);
 	if (state.handle === undefined || state.closing) {
-		for (let i = 0; i < ports.length; i++) ports[i].close();
+		closePorts(ports);
 		return undefined;
 	}
 	const result = state.handle.post(written, types, ports);
 	if (result === 0) return true;
+	closePorts(ports); // They were taken from their objects: nobody else can.
 	throw cloneError(
 		result === TOO_MUCH
 			? 'Messages that wait to be read take more than half of limits.memory'

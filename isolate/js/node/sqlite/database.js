@@ -228,8 +228,9 @@ class Database {
 		const handle = this.#open();
 		if (callback !== null && typeof callback !== 'function')
 			throw wrongType('callback', 'a function or null');
-		handle.set(AUTHORIZER, callback === null ? undefined : (...list) => authorize(callback, list));
+		// Refuses first: the authorizer itself may ask.
 		handle.setAuthorizer(callback !== null);
+		handle.set(AUTHORIZER, callback === null ? undefined : (...list) => authorize(callback, list));
 	}
 
 	// ---- the file ----
