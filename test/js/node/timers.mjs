@@ -48,6 +48,6 @@ setTimeout(() => {
 	storage.enterWith('leak');
 	setTimeout(() => console.log('inherits', storage.getStore()), 1);
 }, 1);
-setTimeout(() => console.log('not leaked', storage.getStore()), 5);
-await promises.setTimeout(10);
+setTimeout(() => console.log('not leaked', storage.getStore()), 150);
+await promises.setTimeout(250);
 console.log(new AsyncLocalStorage({ defaultValue: 'd', name: 'n' }).getStore());
