@@ -253,7 +253,7 @@ const tries = {
 	binary: () => fs.readFileSync('/usr/sbin/tenantd'),
 	write: () => fs.writeFileSync('/tmp/x', 'x'),
 	shm: () => fs.writeFileSync('/dev/shm/x', 'x'),
-	kill: () => process.kill(1, 9),
+	kill: () => process.kill(process.pid === 1 ? 2 : 1, 9), // itself it may
 	list: () => fs.readdirSync('/'),
 };
 for (const [name, act] of Object.entries(tries)) {
